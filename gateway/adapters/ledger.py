@@ -1,0 +1,209 @@
+"""The ledger: what each script takes and answers, as typed calls. See `lua/` for what they do.
+
+Nothing here talks to a server: a function makes a Call, `scripts.run` or `run_async` carries it out.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway.adapters import scripts
+from gateway.adapters.scripts import Call
+from gateway.core.event import Event
+from gateway.core.outcomes import AttemptOutcome, DeadReason
+from gateway.core.retry import Dead, Decision, Done, Wait
+from gateway.core.source import Source
+
+MOST_CRASHES: Final = 3
+LOOK_MS: Final = 30_000
+
+
+class Acceptance(StrEnum):
+    """What `accept` answers: stored now, or what became of the first one."""
+
+    ACCEPTED = "accepted"
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+    REVIVED = "revived"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A leased delivery: ours to run, until the lease ends, under this fence."""
+
+    delivery: str
+    fence: int
+    attempt: int
+    crashes: int
+    source: str
+    type: str
+    provider_id: str
+    received_ms: int
+    processor: str
+    event: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """`word`: busy, waiting, done, dead, missing, poison, body_missing, replayed or foreign."""
+
+    word: str
+    delivery: str
+    processor: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How one attempt ended. `error` (JSON text) is kept for operators, beside the body."""
+
+    delivery: str
+    fence: int
+    decision: Decision | None
+    outcome: AttemptOutcome
+    error: str = ""
+
+
+def accept(
+    batch: Sequence[tuple[Event, Source, Sequence[str]]], look_ms: int = LOOK_MS
+) -> Call[list[Acceptance]]:
+    """Each event with its source and the names of its processors; an answer each, in order."""
+    args: list[bytes | str | int | float] = [look_ms]
+    for event, source, processors in batch:
+        args += (
+            event.id,
+            source.name,
+            source.queue,
+            event.type,
+            event.provider_id,
+            int(source.dedup_window * 1000),
+            int(source.retention * 1000),
+            int(source.revive_dead),
+            pack_headers(event.headers),
+            event.body,
+            len(processors),
+            *processors,
+        )
+    return Call(
+        scripts.ACCEPT, tuple(args), lambda reply: [Acceptance(word.decode()) for word in reply]
+    )
+
+
+def claim(
+    *,
+    lease_ms: int,
+    worker: str,
+    keep_books: bool,
+    queues: Iterable[tuple[str, int]] = (),
+    taken: Iterable[tuple[str, str]] = (),
+    look_ms: int = LOOK_MS,
+) -> Call[list[Claimed | NotClaimed]]:
+    """Up to so many from each queue, and the (id, queue) pairs that were taken from RQ already."""
+    pairs = [item for pair in queues for item in pair]
+    explicit = [item for pair in taken for item in pair]
+    traces = (TRACES[DeadReason.POISON], TRACES[DeadReason.BODY_MISSING])
+    head = (lease_ms, MOST_CRASHES, worker, int(keep_books), *traces, look_ms, len(pairs) // 2)
+    return Call(
+        scripts.CLAIM, (*head, *pairs, *explicit), lambda reply: [_claimed(row) for row in reply]
+    )
+
+
+def renew(leases: Iterable[tuple[str, int]], lease_ms: int) -> Call[list[bool]]:
+    """Whether each (delivery, fence) is still ours."""
+    flat = [item for lease in leases for item in lease]
+    return Call(scripts.RENEW, (lease_ms, *flat), lambda reply: [bool(flag) for flag in reply])
+
+
+def finish(finished: Iterable[Finish], *, keep_books: bool, look_ms: int = LOOK_MS) -> Call[list[bool]]:
+    """Whether each was recorded; False: stale, somebody else holds the delivery now."""
+    args = [item for each in finished for item in _finish_args(each)]
+    return Call(
+        scripts.FINISH,
+        (int(keep_books), look_ms, *args),
+        lambda reply: [word == b"finished" for word in reply],
+    )
+
+
+def sweep(sources: Iterable[str], look_ms: int = LOOK_MS, most: int = 200) -> Call[tuple[int, int]]:
+    """How many due deliveries were looked at, and how many bells rung again."""
+    return Call(scripts.SWEEP, (most, look_ms, *sources), lambda reply: (reply[0], reply[1]))
+
+
+def replay(
+    deliveries: Iterable[str], *, also_done: bool = False, look_ms: int = LOOK_MS
+) -> Call[list[str]]:
+    """A word each: replayed, missing, body_missing, or the state that keeps it from being replayed."""
+    return Call(scripts.REPLAY, (look_ms, int(also_done), *deliveries), _words)
+
+
+def discard(deliveries: Iterable[str]) -> Call[list[str]]:
+    """A word each: discarded, missing, or the state that keeps it from being discarded."""
+    return Call(scripts.DISCARD, tuple(deliveries), _words)
+
+
+def prune(source: str, events: Iterable[str]) -> Call[int]:
+    """How many of these index entries were of expired events, and are gone."""
+    return Call(scripts.PRUNE, (source, *events), int)
+
+
+def pack_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return json.dumps(pairs, separators=(",", ":")).encode()
+
+
+def unpack_headers(text: bytes) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in json.loads(text))
+
+
+def trace(text: str) -> str:
+    """A text as RQ keeps an exception's: its tools show it on the page of a failed job."""
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+TRACES: Final = {reason: trace(f"Dead letter: {reason.value}") for reason in DeadReason}
+
+
+def _finish_args(finish: Finish) -> tuple[str | int, ...]:
+    verdict: tuple[str | int, ...]
+    match finish.decision:
+        case Done():
+            verdict = ("done", 0, "", finish.outcome, "")
+        case Wait(delay):
+            verdict = ("wait", max(0, round(delay * 1000)), "", finish.outcome, "")
+        case Dead(reason):
+            verdict = ("dead", 0, reason, finish.outcome, TRACES[reason])
+        case None:
+            verdict = ("release", 0, "", finish.outcome, "")
+    return (finish.delivery, finish.fence, *verdict, finish.error)
+
+
+def _claimed(row: list[Any]) -> Claimed | NotClaimed:
+    if row[0] != b"run":
+        return NotClaimed(*(part.decode("utf-8", "replace") for part in row))
+    texts = [part.decode() if isinstance(part, bytes) else part for part in row[1:11]]
+    delivery, fence, attempt, crashes, source, kind, provider_id, received, processor, event = texts
+    return Claimed(
+        delivery,
+        int(fence),
+        int(attempt),
+        int(crashes),
+        source,
+        kind,
+        provider_id,
+        int(received),
+        processor,
+        event,
+        unpack_headers(row[11]),
+        row[12],
+    )
+
+
+def _words(reply: list[bytes]) -> list[str]:
+    return [word.decode() for word in reply]

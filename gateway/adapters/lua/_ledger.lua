@@ -1,0 +1,145 @@
+-- Put before every script: key names, the clock, and what more than one script does.
+--
+-- KEYS[1] is Hookline's prefix, KEYS[2] is RQ's. Times are milliseconds of Redis' own clock.
+--
+-- PREFIX:event:EVT     the event's record and its deliveries, one hash
+--     s source, q queue, t type, p provider's id, r received at, z body size,
+--     w dedup window, k retention, n number of deliveries, o how many of them are not done;
+--     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence, Iq ring number, Ir reason,
+--     It since when due (pending) | lease ends (leased) | next attempt (waiting) | ended (done, dead)
+-- PREFIX:body:EVT      b body, h headers; gone after the retention
+-- PREFIX:pending:SRC   open deliveries by when someone must look next
+-- PREFIX:dead:SRC      dead letters by when they died
+-- PREFIX:events:SRC    events by when they were received
+-- PREFIX:attempts:DLV  what went wrong, one JSON text an attempt, the last 20
+-- PREFIX:rings:QUEUE   how often this queue was rung, ever
+-- PREFIX:counters      totals for the metrics
+-- PREFIX:sources       every source that ever had an event
+local prefix, rq = KEYS[1], KEYS[2]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local NEVER = 253402300800 -- the year 10000: RQ's registries forget what is older than now
+
+local function event_key(id) return prefix .. ':event:' .. id end
+local function body_key(id) return prefix .. ':body:' .. id end
+
+-- 'dlv_abc-2', or a job id 'dlv_abc-2-5', to event id, delivery number, delivery id, look (nil: no job id).
+local function parse(text)
+  local digest, number, look = string.match(text, '^dlv_([a-z2-7]+)%-(%d+)%-?(%d*)$')
+  if not digest then return nil end
+  return 'evt_' .. digest, number, 'dlv_' .. digest .. '-' .. number, tonumber(look)
+end
+
+local function count(...)
+  redis.call('HINCRBY', prefix .. ':counters', table.concat({...}, '|'), 1)
+end
+
+-- Civil date of a day number: RQ keeps its times as text.
+local function iso(ms)
+  local days = math.floor(ms / 86400000) + 719468
+  local era = math.floor(days / 146097)
+  local doe = days - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local rest = ms % 86400000
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03d000Z', year, month, day, math.floor(rest / 3600000),
+    math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
+end
+
+local stamp = iso(now)
+
+-- An RQ job that carries an id and nothing else. Nothing a sender wrote may stand in it: rq-dashboard
+-- shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
+local function write_job(job, queue, entry, delivery, processor, status)
+  redis.call('HSET', rq .. ':job:' .. job,
+    'created_at', stamp, 'enqueued_at', stamp, 'origin', queue, 'status', status,
+    'data', '["gateway.jobs.' .. entry .. '", null, ["' .. delivery .. '"], {}]',
+    'description', processor .. ' ' .. delivery,
+    'timeout', '-1', 'result_ttl', '0', 'failure_ttl', '86400')
+end
+
+-- Rings RQ: "look at this delivery now". The number of this look makes the job id, so that what RQ
+-- still has to write about the look before can not touch this one.
+local function ring(id, number, delivery, queue, processor, look)
+  local job = delivery .. '-' .. look
+  write_job(job, queue, 'deliver', delivery, processor, 'queued')
+  redis.call('SADD', rq .. ':queues', rq .. ':queue:' .. queue)
+  redis.call('RPUSH', rq .. ':queue:' .. queue, job)
+  redis.call('HSET', event_key(id), number .. 'q', redis.call('INCR', prefix .. ':rings:' .. queue))
+end
+
+-- Whether ring number `ring_number` still lies in the queue. A queue is first in, first out, and every
+-- push is counted: what was pushed before the last LLEN pushes has been taken out.
+local function still_rung(queue, ring_number)
+  local total = tonumber(redis.call('GET', prefix .. ':rings:' .. queue) or '0')
+  return tonumber(ring_number or '0') > total - redis.call('LLEN', rq .. ':queue:' .. queue)
+end
+
+-- The number of a look is the fence that its claim gives out. Takes all of it out of RQ's books:
+-- started (written by our own worker), failed (by a stock worker whose work horse died), the job itself.
+local function forget_look(delivery, queue, look)
+  local job = delivery .. '-' .. look
+  redis.call('ZREM', rq .. ':wip:' .. queue, job .. ':' .. look)
+  redis.call('ZREM', rq .. ':failed:' .. queue, job)
+  redis.call('DEL', rq .. ':job:' .. job, rq .. ':results:' .. job)
+end
+
+-- From the last delivery's end the record lives for the dedup window, the body for the retention.
+local function end_if_all_done(id)
+  local record = event_key(id)
+  if redis.call('HINCRBY', record, 'o', -1) > 0 then return end
+  local lives = redis.call('HMGET', record, 'w', 'k', 'n')
+  redis.call('PEXPIRE', record, lives[1])
+  redis.call('PEXPIRE', body_key(id), lives[2])
+  for number = 1, tonumber(lives[3]) do
+    redis.call('PEXPIRE', prefix .. ':attempts:' .. string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, lives[1])
+  end
+end
+
+-- A dead letter is a failed job for RQ's tools, under the delivery's own id; its Requeue is our replay.
+local function bury(id, number, delivery, reason, trace)
+  local record = event_key(id)
+  local of = redis.call('HMGET', record, 's', 'q', number .. 'p')
+  local source, queue, processor = of[1], of[2], of[3]
+  redis.call('HSET', record, number .. 's', 'dead', number .. 't', now, number .. 'r', reason)
+  redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
+  redis.call('ZADD', prefix .. ':dead:' .. source, now, delivery)
+  write_job(delivery, queue, 'replay', delivery, processor, 'failed')
+  redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
+  redis.call('DEL', rq .. ':results:' .. delivery)
+  redis.call('XADD', rq .. ':results:' .. delivery, '*', 'type', '2', 'exc_string', trace)
+  redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
+  count('dead', source, reason)
+end
+
+local function unbury(delivery, source, queue)
+  redis.call('ZREM', prefix .. ':dead:' .. source, delivery)
+  redis.call('ZREM', rq .. ':failed:' .. queue, delivery)
+  redis.call('DEL', rq .. ':job:' .. delivery, rq .. ':results:' .. delivery)
+end
+
+-- Puts a dead (or done) delivery back as if it had just been accepted. Returns what happened.
+local function revive(id, number, delivery, look_ms, also_done)
+  local record = event_key(id)
+  local of = redis.call('HMGET', record, 's', 'q', number .. 'p', number .. 's', number .. 'f')
+  local source, queue, processor, state = of[1], of[2], of[3], of[4]
+  if not state then return 'missing' end
+  if state ~= 'dead' and not (also_done and state == 'done') then return state end
+  if redis.call('EXISTS', body_key(id)) == 0 then return 'body_missing' end
+  if state == 'done' then redis.call('HINCRBY', record, 'o', 1) end
+  unbury(delivery, source, queue)
+  redis.call('HSET', record, number .. 's', 'pending', number .. 'a', 0, number .. 'c', 0,
+    number .. 't', now, number .. 'r', 'replayed')
+  redis.call('PERSIST', record)
+  redis.call('PERSIST', body_key(id))
+  redis.call('PERSIST', prefix .. ':attempts:' .. delivery)
+  redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
+  ring(id, number, delivery, queue, processor, tonumber(of[5] or 0) + 1)
+  count('replays', source)
+  return 'replayed'
+end

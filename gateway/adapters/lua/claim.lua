@@ -1,0 +1,95 @@
+-- Leases deliveries to one worker. The attempt is counted now, so that a crash counts.
+--
+-- ARGV: lease ms, most crashes, worker's name, whether to keep RQ's books (our own worker: 1; RQ keeps
+-- its own when a stock worker runs the job: 0), traces of a poisoned one and of one without its body, look ms,
+-- how many queues,
+-- then (queue, how many to take) pairs, then job or delivery ids that were taken already.
+-- Replies a list each: {run, delivery, fence, attempt, crashes, source, type, provider's id, received ms,
+-- processor, event, headers, body} or {another word, delivery, processor, source}:
+-- busy | waiting | done | dead | missing | poison | body_missing | replayed | foreign
+local lease_ms, most_crashes, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local keep_books, poison_trace, body_trace, look_ms = ARGV[4] == '1', ARGV[5], ARGV[6], tonumber(ARGV[7])
+local replies = {}
+
+local function mark_started(job, queue, delivery, processor, fence)
+  if redis.call('EXISTS', rq .. ':job:' .. job) == 0 then
+    write_job(job, queue, 'deliver', delivery, processor, 'started')
+  end
+  redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker)
+  -- RQ's clean-up declares what has expired here abandoned; whether it is, our lease says.
+  redis.call('ZADD', rq .. ':wip:' .. queue, NEVER, job .. ':' .. fence)
+end
+
+-- A bell that rang twice leaves a job behind: it goes, unless it is the look that runs or is scheduled.
+local function drop_job(delivery, look, fence, state)
+  if keep_books and look and look ~= (state == 'waiting' and fence + 1 or fence) then
+    redis.call('DEL', rq .. ':job:' .. delivery .. '-' .. look)
+  end
+end
+
+local function lease(id, number, delivery, look)
+  local record = event_key(id)
+  local of = redis.call('HMGET', record, number .. 's', number .. 'a', number .. 'c', number .. 'f', number .. 't',
+    number .. 'p', 's', 'q', 't', 'p', 'r')
+  local state, processor, source, queue = of[1], of[6], of[7], of[8]
+  local attempts, crashes, fence = tonumber(of[2]), tonumber(of[3]), tonumber(of[4] or -1)
+  local early = (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now
+  if not state or state == 'done' or state == 'dead' or early then
+    drop_job(delivery, look, fence, state)
+    return {state == 'leased' and 'busy' or state or 'missing', delivery, processor or '', source or ''}
+  end
+  if state == 'leased' then
+    crashes = crashes + 1
+    redis.call('HSET', record, number .. 'c', crashes)
+    count('attempts', source, processor, 'crashed')
+    forget_look(delivery, queue, fence)
+    if crashes >= most_crashes then
+      bury(id, number, delivery, 'poison', poison_trace)
+      return {'poison', delivery, processor, source}
+    end
+  elseif state == 'waiting' then
+    redis.call('ZREM', rq .. ':scheduled:' .. queue, delivery .. '-' .. (fence + 1))
+  end
+  local stored = redis.call('HMGET', body_key(id), 'h', 'b')
+  if not stored[2] then
+    bury(id, number, delivery, 'body_missing', body_trace)
+    return {'body_missing', delivery, processor, source}
+  end
+  attempts, fence = attempts + 1, fence + 1
+  redis.call('HSET', record, number .. 's', 'leased', number .. 'a', attempts, number .. 'f', fence,
+    number .. 't', now + lease_ms)
+  redis.call('ZADD', prefix .. ':pending:' .. source, now + lease_ms, delivery)
+  if keep_books then mark_started(delivery .. '-' .. fence, queue, delivery, processor, fence) end
+  return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored[1], stored[2]}
+end
+
+-- A job id without a look is a dead letter's: somebody pressed Requeue.
+local function take(text, queue)
+  local id, number, delivery, look = parse(text)
+  if not id then
+    -- Not ours: never drop another program's job. It is put where people see it.
+    if queue then
+      redis.call('SADD', rq .. ':queues', rq .. ':queue:foreign-' .. queue)
+      redis.call('RPUSH', rq .. ':queue:foreign-' .. queue, text)
+    end
+    return {'foreign', text}
+  end
+  if queue and not look then
+    return {revive(id, number, delivery, look_ms, false), delivery}
+  end
+  return lease(id, number, delivery, look)
+end
+
+local queues = tonumber(ARGV[8])
+for i = 1, queues do
+  local queue, many = ARGV[7 + i * 2], tonumber(ARGV[8 + i * 2])
+  for _ = 1, many do
+    local job = redis.call('LPOP', rq .. ':queue:' .. queue)
+    if not job then break end
+    replies[#replies + 1] = take(job, queue)
+  end
+end
+for i = 9 + queues * 2, #ARGV, 2 do
+  replies[#replies + 1] = take(ARGV[i], ARGV[i + 1] ~= '' and ARGV[i + 1] or nil)
+end
+return replies

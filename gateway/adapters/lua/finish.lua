@@ -1,0 +1,55 @@
+-- Records how attempts ended, each only with the current fence: a late finisher cannot overwrite.
+--
+-- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence, done|wait|dead|release|crash,
+-- delay ms, outcome or reason, attempt's outcome, trace for RQ's tools, what went wrong (JSON, or '').
+-- Replies a word each: finished | stale.
+local keep_books, look_ms = ARGV[1] == '1', tonumber(ARGV[2])
+local replies = {}
+
+local function wait(id, number, delivery, source, queue, processor, fence, delay)
+  local record = event_key(id)
+  redis.call('HSET', record, number .. 's', 'waiting', number .. 't', now + delay)
+  redis.call('ZADD', prefix .. ':pending:' .. source, now + delay, delivery)
+  local job = delivery .. '-' .. (fence + 1)
+  write_job(job, queue, 'deliver', delivery, processor, 'scheduled')
+  redis.call('ZADD', rq .. ':scheduled:' .. queue, math.floor((now + delay) / 1000), job)
+end
+
+-- Given back unrun, on shutdown: it was no attempt.
+local function release(id, number, delivery, source, queue, processor, fence)
+  redis.call('HSET', event_key(id), number .. 's', 'pending', number .. 't', now)
+  redis.call('HINCRBY', event_key(id), number .. 'a', -1)
+  redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
+  ring(id, number, delivery, queue, processor, fence + 1)
+end
+
+for i = 3, #ARGV, 8 do
+  local id, number, delivery = parse(ARGV[i])
+  local verdict, delay, reason, outcome = ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
+  local record = event_key(id)
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 's', 'q', number .. 'p')
+  local source, queue, processor, fence = of[3], of[4], of[5], tonumber(of[2] or 0)
+  if of[1] ~= 'leased' or of[2] ~= ARGV[i + 1] then
+    replies[#replies + 1] = 'stale'
+  else
+    count('attempts', source, processor, outcome)
+    if ARGV[i + 7] ~= '' then
+      redis.call('RPUSH', prefix .. ':attempts:' .. delivery, ARGV[i + 7])
+      redis.call('LTRIM', prefix .. ':attempts:' .. delivery, -20, -1)
+    end
+    if keep_books then forget_look(delivery, queue, fence) end
+    if verdict == 'done' then
+      redis.call('HSET', record, number .. 's', 'done', number .. 't', now, number .. 'r', '')
+      redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
+      end_if_all_done(id)
+    elseif verdict == 'wait' then
+      wait(id, number, delivery, source, queue, processor, fence, delay)
+    elseif verdict == 'release' then
+      release(id, number, delivery, source, queue, processor, fence)
+    else
+      bury(id, number, delivery, reason, ARGV[i + 6])
+    end
+    replies[#replies + 1] = 'finished'
+  end
+end
+return replies

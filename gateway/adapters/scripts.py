@@ -1,0 +1,71 @@
+"""The ledger's Lua scripts, and one way to call them from blocking and from asyncio code.
+
+A Call is a value: which script, with what, and how to read its reply. `run` and `run_async` carry
+it out. Every script is idempotent or fenced, so the caller may repeat a call whose reply was lost.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Generic, TypeVar
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import NoScriptError
+
+from gateway.adapters.redis_keys import Keys
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    text: str
+    sha: str
+
+
+def _load(name: str) -> Script:
+    folder = files("gateway.adapters") / "lua"
+    prelude = (folder / "_ledger.lua").read_text(encoding="utf-8")
+    text = prelude + (folder / f"{name}.lua").read_text(encoding="utf-8")
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+ACCEPT = _load("accept")
+CLAIM = _load("claim")
+RENEW = _load("renew")
+FINISH = _load("finish")
+SWEEP = _load("sweep")
+REPLAY = _load("replay")
+DISCARD = _load("discard")
+PRUNE = _load("prune")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call of a script. `parse` reads the server's reply."""
+
+    script: Script
+    args: tuple[bytes | str | int | float, ...]
+    parse: Callable[[Any], T]
+
+
+def run(client: "Redis", keys: Keys, call: Call[T]) -> T:
+    """Raises redis.RedisError; after a timeout the call may or may not have happened."""
+    head = (2, keys.prefix, keys.rq)
+    try:
+        reply: Any = client.evalsha(call.script.sha, *head, *call.args)
+    except NoScriptError:  # after a restart or SCRIPT FLUSH; nothing has been executed
+        reply = client.eval(call.script.text, *head, *call.args)
+    return call.parse(reply)
+
+
+async def run_async(client: "AsyncRedis", keys: Keys, call: Call[T]) -> T:
+    """As `run`."""
+    head = (2, keys.prefix, keys.rq)
+    try:
+        reply: Any = await client.evalsha(call.script.sha, *head, *call.args)
+    except NoScriptError:
+        reply = await client.eval(call.script.text, *head, *call.args)
+    return call.parse(reply)

@@ -1,0 +1,137 @@
+"""Reads `config/`: gateway.toml and sources/*.toml. All faults at once, or one immutable value."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from gateway.catalogue import Strict
+from gateway.core.source import Source
+from gateway.faults import ConfigError, Fault, faults_of
+from gateway.secret_refs import SecretRefError, readable_by_others, resolve
+from gateway.settings import Settings
+from gateway.sources import NAME, SourceFile, build_source, is_unverified, secret_values
+
+M = TypeVar("M", bound=Strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked deployment. `warnings` are for people: allowed, but dangerous."""
+
+    settings: Settings
+    sources: tuple[Source, ...]
+    warnings: tuple[str, ...] = ()
+
+    def source(self, name: str) -> Source | None:
+        return next((source for source in self.sources if source.name == name), None)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(source.queue for source in self.sources))
+
+
+def load_config(directory: Path, environ: Mapping[str, str]) -> Config:
+    """Raises ConfigError with every fault of every file."""
+    faults: list[Fault] = []
+    if not directory.is_dir():
+        mend = "give --config DIR or set HOOKLINE_CONFIG"
+        raise ConfigError([Fault(str(directory), "", "is no directory", mend)])
+    gateway_file = directory / "gateway.toml"
+    settings = (
+        read_file(gateway_file, Settings, faults) if gateway_file.exists() else None
+    ) or Settings()
+    faults += _check_admin(settings, environ, str(gateway_file))
+    files = _read_sources(directory / "sources", faults)
+    sources: list[tuple[Path, Source]] = []
+    for path, file in files:
+        source, source_faults = build_source(path.stem, file, settings, environ, str(path))
+        faults += source_faults
+        if source:
+            sources.append((path, source))
+    faults += _check_clashes([(path, file.path or f"/hooks/{path.stem}") for path, file in files])
+    if faults:
+        raise ConfigError(faults)
+    return Config(settings, tuple(source for _, source in sources), tuple(_warnings(files, environ)))
+
+
+def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
+    """The file as `model`, or None with its faults added to `faults`."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(Fault(str(path), "", f"cannot be read: {error}", "make it readable UTF-8"))
+        return None
+    except tomllib.TOMLDecodeError as error:
+        faults.append(Fault(str(path), "", f"is not TOML: {error}", "correct the syntax there"))
+        return None
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults.extend(faults_of(error, str(path), model))
+        return None
+
+
+def _read_sources(directory: Path, faults: list[Fault]) -> list[tuple[Path, SourceFile]]:
+    import re
+
+    paths = sorted(directory.glob("*.toml")) if directory.is_dir() else []
+    if not paths:
+        faults.append(Fault(str(directory), "", "holds no source", "add NAME.toml, one file a source"))
+    read: list[tuple[Path, SourceFile]] = []
+    for path in paths:
+        if not re.fullmatch(NAME, path.stem):
+            mend = "use lower-case letters, digits and hyphens"
+            faults.append(Fault(str(path), "", f"{path.stem!r} is no source name", mend))
+        file = read_file(path, SourceFile, faults)
+        if file:
+            read.append((path, file))
+    return read
+
+
+def _check_admin(settings: Settings, environ: Mapping[str, str], where: str) -> list[Fault]:
+    admin = settings.admin
+    if admin.token is None:
+        if admin.host in ("127.0.0.1", "::1", "localhost"):
+            return []
+        mend = 'add token = "env:NAME", or bind to 127.0.0.1'
+        return [Fault(where, "admin.token", f"is required when admin.host is {admin.host}", mend)]
+    try:
+        resolve(admin.token, environ)
+    except SecretRefError as error:
+        return [Fault(where, "admin.token", error.problem, error.mend)]
+    return []
+
+
+def _check_clashes(paths: Iterable[tuple[Path, str]]) -> list[Fault]:
+    owners: dict[str, Path] = {}
+    faults = []
+    for file, path in paths:
+        if path in ("/livez", "/readyz"):
+            faults.append(
+                Fault(str(file), "path", f"{path} is a health check's", "choose another path")
+            )
+        elif path in owners:
+            problem = f"{path} is already the path of {owners[path]}"
+            faults.append(Fault(str(file), "path", problem, "give each source its own path"))
+        else:
+            owners[path] = file
+    return faults
+
+
+def _warnings(files: list[tuple[Path, SourceFile]], environ: Mapping[str, str]) -> Iterable[str]:
+    owners: dict[bytes, Path] = {}
+    for path, file in files:
+        if is_unverified(file):
+            yield f"{path}: scheme unverified: anybody who knows the URL is believed"
+        for reference in file.secrets:
+            kind, _, name = reference.partition(":")
+            if kind == "file" and readable_by_others(Path(name)):
+                yield f"{path}: {name} can be read by every user of this machine"
+        for secret in secret_values(file, environ):
+            other = owners.setdefault(secret.value, path)
+            if other != path:
+                yield f"{path}: shares a secret with {other}: a request to one can be sent to the other"

@@ -1,0 +1,84 @@
+"""The client's address behind proxies, and whether a source allows it.
+
+X-Forwarded-For is written by whoever calls; only the entries that our own proxies appended, at
+the right end, can be believed. So: count hops from the right, and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Final
+
+from gateway.core.outcomes import Refusal
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+FLOOD_PREFIX_V6: Final = 64  # one customer's network: counting single addresses would be no limit
+MAX_FORWARDED: Final = 4096
+
+
+def parse_address(text: str) -> Address | None:
+    """An address, IPv4-mapped IPv6 unmapped; None for anything else, scoped addresses included."""
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.scope_id:
+            return None
+        return address.ipv4_mapped or address
+    return address
+
+
+def client_address(
+    peer: str | None, forwarded: Sequence[bytes], trusted_proxies: int
+) -> Address | None:
+    """Who called: the peer, or with N trusted proxies the Nth X-Forwarded-For entry from the right.
+
+    None when there is no such entry or it is no address: then nothing can be said about the caller.
+    """
+    if trusted_proxies == 0:
+        return parse_address(peer) if peer else None
+    joined = b",".join(forwarded)
+    entries = joined.split(b",") if joined and len(joined) <= MAX_FORWARDED else []
+    if len(entries) < trusted_proxies:
+        return None
+    return parse_address(entries[-trusted_proxies].decode("latin-1"))
+
+
+def parse_network(text: str) -> Network:
+    """A CIDR or a single address. Raises ValueError saying what is wrong with it."""
+    network = ip_network(text.strip())
+    if isinstance(network, IPv6Network) and (mapped := network.network_address.ipv4_mapped):
+        return ip_network(f"{mapped}/{max(0, network.prefixlen - 96)}")
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedAddresses:
+    """`networks` None: every address. Empty: none at all."""
+
+    networks: tuple[Network, ...] | None = None
+
+    def refuse(self, address: Address | None) -> Refusal | None:
+        if self.networks is None:
+            return None
+        if address is None:
+            return Refusal.ADDRESS_UNKNOWN
+        if any(address in network for network in self.networks):
+            return None
+        return Refusal.ADDRESS_FORBIDDEN
+
+
+def flood_key(address: Address | None) -> str:
+    """What the flood guard counts by: an IPv4 address, an IPv6 /64, or all unknown callers as one."""
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, FLOOD_PREFIX_V6), strict=False).network_address)
+    return str(address)

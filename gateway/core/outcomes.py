@@ -1,0 +1,80 @@
+"""Every way a request, an attempt or a delivery can end: closed lists with stable names.
+
+The value of each member is the word in logs, metrics, the command line and the docs.
+"""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How one request ended."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    HANDSHAKE = "handshake"
+    REFUSED = "refused"
+    FLOODED = "flooded"
+    RATE_LIMITED = "rate_limited"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_TIMEOUT = "body_timeout"
+    DISCONNECTED = "disconnected"
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+    @property
+    def ours(self) -> bool:
+        """True when we are to blame, not the sender: logged as an error."""
+        return self in (Outcome.UNAVAILABLE, Outcome.INTERNAL_ERROR)
+
+
+class Refusal(StrEnum):
+    """Why origin was not proven. Told to logs and metrics, never to the caller."""
+
+    UNKNOWN_SOURCE = "unknown_source"
+    ADDRESS_FORBIDDEN = "address_forbidden"
+    ADDRESS_UNKNOWN = "address_unknown"
+    MISSING_SIGNATURE = "missing_signature"
+    DUPLICATED_SIGNATURE = "duplicated_signature"
+    MALFORMED_SIGNATURE = "malformed_signature"
+    MISSING_TIMESTAMP = "missing_timestamp"
+    MALFORMED_TIMESTAMP = "malformed_timestamp"
+    MISSING_SIGNED_PART = "missing_signed_part"
+    SIGNATURE_MISMATCH = "signature_mismatch"
+    STALE_TIMESTAMP = "stale_timestamp"
+    FUTURE_TIMESTAMP = "future_timestamp"
+
+
+class AttemptOutcome(StrEnum):
+    """How one attempt ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    RETRY_ASKED = "retry_asked"
+    DISCARDED = "discarded"
+    PAYLOAD_MISMATCH = "payload_mismatch"
+    PROCESSOR_MISSING = "processor_missing"
+    CRASHED = "crashed"
+    RELEASED = "released"
+
+
+class DeadReason(StrEnum):
+    """Why a delivery will not be tried again by itself."""
+
+    EXHAUSTED = "exhausted"
+    DISCARDED = "discarded"
+    POISON = "poison"
+    PAYLOAD_MISMATCH = "payload_mismatch"
+    PROCESSOR_MISSING = "processor_missing"
+    BODY_MISSING = "body_missing"
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    LEASED = "leased"
+    WAITING = "waiting"
+    DONE = "done"
+    DEAD = "dead"

@@ -1,0 +1,45 @@
+"""One HTTP call as it arrived: untrusted, and kept byte for byte."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Header fields in arrival order, names lower-case, repeated values kept apart."""
+
+    raw: tuple[tuple[bytes, bytes], ...] = ()
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":
+        return cls(tuple((name.lower(), value) for name, value in pairs))
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every value of `name` (given in lower case), in order."""
+        return [value for key, value in self.raw if key == name]
+
+    def one(self, name: bytes) -> bytes | None:
+        """The value of `name`, or None when it is absent or repeated.
+
+        A repeated field is ambiguous: a proxy may have read another copy than we would.
+        """
+        values = self.all(name)
+        return values[0] if len(values) == 1 else None
+
+    def with_(self, name: bytes, value: bytes) -> "Headers":
+        """A copy in which `name` has exactly this value."""
+        kept = tuple(pair for pair in self.raw if pair[0] != name.lower())
+        return Headers((*kept, (name.lower(), value)))
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRequest:
+    """One HTTP call. `received_at` is in Unix seconds; `body` is exactly what was on the wire."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    body: bytes
+    client: str | None
+    received_at: float

@@ -1,0 +1,50 @@
+"""Strict text encodings of signatures and keys: one spelling per value, malformed means None."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Final
+
+HEX: Final = re.compile(rb"(?:[0-9a-fA-F]{2})+")
+
+
+def decode_hex(text: bytes) -> bytes | None:
+    return bytes.fromhex(text.decode()) if HEX.fullmatch(text) else None
+
+
+def decode_base64(text: bytes) -> bytes | None:
+    """Canonical only: `aGk=` and `aGl=` decode alike, and a second spelling is a forgery's friend."""
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return value if value and base64.b64encode(value) == text else None
+
+
+def decode_base64url(text: bytes) -> bytes | None:
+    """Padding may be left out, as most senders do."""
+    if b"+" in text or b"/" in text:
+        return None
+    padded = text.rstrip(b"=") + b"=" * (-len(text.rstrip(b"=")) % 4)
+    return decode_base64(padded.translate(bytes.maketrans(b"-_", b"+/")))
+
+
+def encode_hex(value: bytes) -> bytes:
+    return value.hex().encode()
+
+
+def encode_base64url(value: bytes) -> bytes:
+    return base64.urlsafe_b64encode(value).rstrip(b"=")
+
+
+DECODERS: Final[dict[str, Callable[[bytes], bytes | None]]] = {
+    "hex": decode_hex,
+    "base64": decode_base64,
+    "base64url": decode_base64url,
+}
+ENCODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "hex": encode_hex,
+    "base64": base64.b64encode,
+    "base64url": encode_base64url,
+}

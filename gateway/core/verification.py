@@ -1,0 +1,61 @@
+"""The gate: the only place that makes a VerifiedRequest.
+
+Everything after it (identity, routing, the ledger) asks for one, so forgetting to verify is a
+type error. Verification is total: any bytes in, a verdict out, never an exception.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.core.fields import Fields
+from gateway.core.outcomes import Refusal
+from gateway.core.request import InboundRequest
+
+
+class SecretError(ValueError):
+    """A configured secret cannot serve this scheme; the message never contains the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Origin proven by the secret at `key_index` (0 is the first one configured)."""
+
+    key_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRequest:
+    """A request whose origin is proven. Only `verify` makes one."""
+
+    request: InboundRequest
+    fields: Fields
+    key_index: int
+
+
+class Scheme(Protocol):
+    """A way of proving origin. Holds options only; secrets and the time are arguments."""
+
+    @property
+    def needs_secret(self) -> bool: ...
+
+    def load_key(self, secret: bytes) -> Any:
+        """A secret in the form this scheme works with. Raises SecretError."""
+
+    def verify(self, fields: Fields, keys: Sequence[Any], now: float) -> Match | Refusal:
+        """`now` in Unix seconds. Tries every key, in constant time. Never raises."""
+
+    def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:
+        """The request as the provider would send it: proof added, everything else untouched."""
+
+
+def verify(
+    request: InboundRequest, scheme: Scheme, keys: Sequence[Any], now: float
+) -> VerifiedRequest | Refusal:
+    """The verdict on one request: proof in hand, or the reason why not."""
+    fields = Fields(request)
+    match scheme.verify(fields, keys, now):
+        case Match(key_index):
+            return VerifiedRequest(request, fields, key_index)
+        case refusal:
+            return refusal

@@ -1,0 +1,1 @@
+"""Provider facts as data, one TOML file a provider; `gateway/catalogue.py` reads them."""

@@ -1,0 +1,89 @@
+"""The model of `config/gateway.toml`: this deployment's process settings. Times are in seconds."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.catalogue import Strict
+from gateway.units import Duration, Rate, Size
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ServerSettings(Strict):
+    """Where providers call."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, Field(ge=1, le=128)] = 1
+    trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
+    """How many proxies of ours append to X-Forwarded-For; 0: the peer is the client."""
+    flood_limit: Rate = "6000/minute"
+    """Requests of one client address, counted in memory before anything else is looked at."""
+    max_headers: Annotated[int, Field(ge=10)] = 100
+    max_header_bytes: Size = Size(32 * 1024)
+    body_deadline: Duration = 10.0
+    grace: Duration = 20.0
+    """How long open requests may take after SIGTERM."""
+
+
+class AdminSettings(Strict):
+    """Metrics and the read API, never on the port that providers call."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8081
+    token: str | None = None
+    """A reference (env:NAME or file:/path); required when `host` is not loopback."""
+
+
+class RedisSettings(Strict):
+    url: str | None = None
+    """A Redis URL, or env:NAME. The environment variable REDIS_URL goes before it."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]+$")] = "hookline"
+    durability: Literal["always", "everysec", "memory"] = "always"
+    """What the server must promise: fsync before the answer; within a second; or nothing."""
+    timeout: Duration = 1.0
+
+
+class WorkerSettings(Strict):
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+    lease: Duration = 30.0
+    """A worker that has not renewed for this long is taken for dead."""
+    sweep_interval: Duration = 1.0
+    look_interval: Duration = 30.0
+    """How long a rung delivery may lie before the sweeper looks whether its bell was lost."""
+    grace: Duration = 25.0
+    """How long running processors may take after SIGTERM."""
+
+
+class RetrySettings(Strict):
+    """Exponential delay with full jitter: a random part of first_delay * factor ** (attempt - 1)."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    first_delay: Duration = 10.0
+    factor: Annotated[float, Field(ge=1, le=10)] = 3.0
+    longest_delay: Duration = 3600.0
+
+
+class SourceWide(Strict):
+    """What every source gets unless its preset or its own file says otherwise."""
+
+    max_body: Size = Size(1024 * 1024)
+    dedup_window: Duration = 7 * 86400.0
+    retention: Duration = 3 * 86400.0
+    attempt_timeout: Duration = 60.0
+    retry: RetrySettings = RetrySettings()
+
+
+class LogSettings(Strict):
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Strict):
+    server: ServerSettings = ServerSettings()
+    admin: AdminSettings = AdminSettings()
+    redis: RedisSettings = RedisSettings()
+    worker: WorkerSettings = WorkerSettings()
+    defaults: SourceWide = SourceWide()
+    log: LogSettings = LogSettings()

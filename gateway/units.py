@@ -1,0 +1,70 @@
+"""How times, sizes, rates and networks are written in configuration files."""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, ByteSize, WithJsonSchema
+
+from gateway.core.addresses import parse_network
+from gateway.core.template import TemplateError, compile_template
+
+SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def parse_duration(value: Any) -> float:
+    """ "30s", "5m", "1.5h", "7d" to seconds. Raises ValueError."""
+    match = DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            'is not a duration → write a number and a unit: "500ms", "30s", "5m", "2h", "7d"'
+        )
+    return float(match[1]) * SECONDS[match[2]]
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than zero")
+    return value
+
+
+def check_rate(value: str) -> str:
+    """The notation of the `limits` library, such as "100/minute" or "10 per 1 second"."""
+    from limits import parse
+
+    try:
+        parse(value)
+    except ValueError:
+        raise ValueError('is not a rate → write it like "100/minute" or "10/second"') from None
+    return value
+
+
+def check_network(value: str) -> str:
+    try:
+        parse_network(value)
+    except ValueError as error:
+        raise ValueError(f"{error} → write an address or a CIDR such as 203.0.113.0/24") from None
+    return value
+
+
+def check_template(value: str) -> str:
+    try:
+        compile_template(value)
+    except TemplateError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+_DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$",
+    "examples": ["30s", "7d"],
+}
+
+Duration = Annotated[
+    float, BeforeValidator(parse_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)
+]
+Size = Annotated[ByteSize, AfterValidator(_positive)]
+Rate = Annotated[str, AfterValidator(check_rate)]
+NetworkText = Annotated[str, AfterValidator(check_network)]
+TemplateText = Annotated[str, AfterValidator(check_template)]

@@ -1,0 +1,34 @@
+"""Fixtures: a real server for the tests that need one, emptied before each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from gateway.adapters.embedded import EmbeddedServer, find_binary
+from gateway.adapters.redis_clients import blocking_client
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One real Valkey for the whole run, the bundled one on every machine."""
+    data: Path = tmp_path_factory.mktemp("valkey")
+    embedded = EmbeddedServer(data, find_binary(prefer_bundled=True))
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def redis_url(server: EmbeddedServer) -> str:
+    """The URL of an empty server."""
+    with blocking_client(server.url, 5.0) as client:
+        client.flushall()
+    return server.url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator["Redis"]:
+    with blocking_client(redis_url, 5.0) as client:
+        yield client
