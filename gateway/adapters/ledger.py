@@ -8,46 +8,18 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from gateway.adapters import scripts
 from gateway.adapters.scripts import Call
+from gateway.core.delivery import Claimed, Finish
 from gateway.core.event import Event
-from gateway.core.outcomes import AttemptOutcome, DeadReason
-from gateway.core.retry import Dead, Decision, Done, Wait
+from gateway.core.outcomes import Acceptance, DeadReason
+from gateway.core.retry import Dead, Done, Wait
 from gateway.core.source import Source
 
 MOST_CRASHES: Final = 3
 LOOK_MS: Final = 30_000
-
-
-class Acceptance(StrEnum):
-    """What `accept` answers: stored now, or what became of the first one."""
-
-    ACCEPTED = "accepted"
-    PENDING = "pending"
-    DONE = "done"
-    DEAD = "dead"
-    REVIVED = "revived"
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A leased delivery: ours to run, until the lease ends, under this fence."""
-
-    delivery: str
-    fence: int
-    attempt: int
-    crashes: int
-    source: str
-    type: str
-    provider_id: str
-    received_ms: int
-    processor: str
-    event: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +30,6 @@ class NotClaimed:
     delivery: str
     processor: str = ""
     source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """How one attempt ended. `error` (JSON text) is kept for operators, beside the body."""
-
-    delivery: str
-    fence: int
-    decision: Decision | None
-    outcome: AttemptOutcome
-    error: str = ""
 
 
 def accept(

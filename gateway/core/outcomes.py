@@ -78,3 +78,13 @@ class DeliveryState(StrEnum):
     WAITING = "waiting"
     DONE = "done"
     DEAD = "dead"
+
+
+class Acceptance(StrEnum):
+    """What the ledger says to a verified event: stored now, or what became of the first one."""
+
+    ACCEPTED = "accepted"
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+    REVIVED = "revived"
