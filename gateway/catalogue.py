@@ -8,9 +8,9 @@ import tomllib
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.core.handshake import Handshake, Reply
 from gateway.core.identity import IdentityRules
@@ -29,10 +29,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# What RFC 9110 calls a token: any other name would never match, and so never be found.
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
 class SignedTime(Strict):
     """Where the signed time stands (`header`; absent: beside the signature) and how old it may be."""
 
-    header: str | None = None
+    header: HeaderName | None = None
     unit: Literal["s", "ms"] = "s"
     tolerance: Duration = 300.0
 
@@ -41,18 +46,30 @@ class SignatureVerify(Strict):
     """HMAC of a template over the raw body."""
 
     scheme: Literal["signature"]
-    header: str
+    header: HeaderName
     message: TemplateText = "{body}"
     digest: Literal["md5", "sha1", "sha256", "sha384", "sha512"] = "sha256"
     encoding: Literal["hex", "base64", "base64url"] = "hex"
     form: Literal["single", "list", "pairs"] = "single"
     prefix: str = ""
-    separator: str = ","
-    signature_key: str = "v1"
-    timestamp_key: str = "t"
+    separator: Text = ","
+    signature_key: Text = "v1"
+    timestamp_key: Text = "t"
     key_encoding: Literal["utf8", "hex", "base64"] = "utf8"
     key_prefix: str = ""
     timestamp: SignedTime | None = None
+
+    @model_validator(mode="after")
+    def _time_is_found_and_signed(self) -> Self:
+        """Refuses what would never let a request in, and a time that anybody could renew."""
+        signed, time = set(compile_template(self.message).references()), self.timestamp
+        if time is None and Reference("ts") in signed:
+            raise ValueError('{ts} stands for nothing → add timestamp = { tolerance = "5m" }')
+        if time and not time.header and self.form != "pairs":
+            raise ValueError('timestamp stands nowhere → add its header, or form = "pairs"')
+        if time and signed.isdisjoint(_names_of(time)):
+            raise ValueError("the time is not signed → add {ts} to message, or remove timestamp")
+        return self
 
     def build(self) -> Scheme:
         return SignatureScheme(
@@ -71,6 +88,11 @@ class SignatureVerify(Strict):
         )
 
 
+def _names_of(time: SignedTime) -> set[Reference]:
+    """The names by which a message can contain the signed time."""
+    return {Reference("ts"), Reference("header", (time.header or "").lower())}
+
+
 def _timestamp(time: SignedTime) -> Timestamp:
     header = time.header.lower().encode() if time.header else None
     return Timestamp(header, time.unit == "ms", time.tolerance)
@@ -80,9 +102,15 @@ class TokenVerify(Strict):
     """A shared token in a header or a query value. The body is not covered by it."""
 
     scheme: Literal["token"]
-    header: str | None = None
-    query: str | None = None
+    header: HeaderName | None = None
+    query: Text | None = None
     prefix: str = ""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.header and self.query:
+            raise ValueError("has header and query → keep the one where the token stands")
+        return self
 
     def build(self) -> Scheme:
         place = Reference("query", self.query) if self.query else None

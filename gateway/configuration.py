@@ -1,5 +1,6 @@
 """Reads `config/`: gateway.toml and sources/*.toml. All faults at once, or one immutable value."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -76,8 +77,6 @@ def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
 
 
 def _read_sources(directory: Path, faults: list[Fault]) -> list[tuple[Path, SourceFile]]:
-    import re
-
     paths = sorted(directory.glob("*.toml")) if directory.is_dir() else []
     if not paths:
         faults.append(Fault(str(directory), "", "holds no source", "add NAME.toml, one file a source"))

@@ -1,8 +1,10 @@
 """What is wrong with a deployment's set-up: every fault at once, with file, key and mend."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from itertools import pairwise
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -41,33 +43,61 @@ def faults_of(error: ValidationError, file: str, model: type[BaseModel]) -> list
 
 
 def _fault(detail: Any, file: str, model: type[BaseModel]) -> Fault:
-    location = [part for part in detail["loc"] if part not in UNION_TAGS]
-    key = ".".join(str(part) for part in location)
-    if detail["type"] == "extra_forbidden":
-        known = list(_model_at(model, location[:-1]).model_fields)
-        return Fault(file, key, "unknown key", suggest(str(location[-1]), known))
-    if detail["type"] == "missing":
-        return Fault(file, key, "is required", "add it")
-    message = detail["msg"].removeprefix("Value error, ")
-    problem, _, mend = message.partition(" → ")
-    return Fault(file, key, problem, mend)
+    key = key_of(detail["loc"])
+    match detail["type"]:
+        case "extra_forbidden":
+            *table, word = detail["loc"]
+            known = list(_model_at(model, table).model_fields)
+            return Fault(file, key, "unknown key", suggest(str(word), known))
+        case "missing":
+            return Fault(file, key, "is required", "add it")
+        case "union_tag_invalid":
+            return Fault(file, key, "unknown scheme", suggest(detail["ctx"]["tag"], list(SCHEMES)))
+        case "union_tag_not_found":
+            return Fault(file, key, "has no scheme", f"add scheme = ...; known: {', '.join(SCHEMES)}")
+        case "byte_size" | "byte_size_unit":
+            return Fault(file, key, "is not a size", 'write bytes or a number and a unit: "25MiB"')
+        case "tuple_type":
+            return Fault(file, key, "is not a list", 'write [ ] around it: ["..."]')
+        case "value_error":
+            problem, _, mend = detail["msg"].removeprefix("Value error, ").partition(" → ")
+            return Fault(file, key, problem, mend)
+        case _:
+            return Fault(file, key, "does not fit", detail["msg"])
 
 
-UNION_TAGS = ("signature", "token", "basic-auth", "unverified")
+SCHEMES = ("signature", "token", "basic-auth", "unverified")
 
 
-def _model_at(model: type[BaseModel], location: list[Any]) -> type[BaseModel]:
+def key_of(location: Sequence[str | int]) -> str:
+    """`verify.header`, `secrets[0]`: a place as it stands in the file.
+
+    Pydantic puts the scheme between `verify` and its keys; the file does not.
+    """
+    parts = [part for before, part in pairwise(("", *location)) if not _is_tag(before, part)]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)[1:]
+
+
+def _is_tag(before: str | int, part: str | int) -> bool:
+    return before == "verify" and part in SCHEMES
+
+
+def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
     """The model that describes a table, so that a mistyped key can be told from its neighbours."""
+    candidates = [model]
     for part in location:
-        found = model.model_fields.get(str(part))
-        candidates = _models(found.annotation) if found else []
-        if not candidates:
-            return model
-        model = candidates[0]
-    return model
+        tagged = [each for each in candidates if _tag(each) == part]
+        found = candidates[0].model_fields.get(str(part))
+        candidates = tagged or (_models(found.annotation) if found else []) or candidates
+    return candidates[0]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    scheme = model.model_fields.get("scheme")
+    return get_args(scheme.annotation)[0] if scheme else None
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+    return [model for part in get_args(annotation) for model in _models(part)]

@@ -14,7 +14,7 @@ PLACEHOLDERS: Final = (
     "password",
     "example",
     "placeholder",
-    "your-",
+    "your",
     "xxxx",
     "todo",
 )
@@ -62,18 +62,19 @@ def _from_env(name: str, environ: Mapping[str, str]) -> bytes:
 def _from_file(path: Path) -> bytes:
     try:
         text = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or "no such path can be"
         raise SecretRefError(
-            f"cannot read {path}: {error.strerror}", "mount the secret, or correct the path"
+            f"cannot read {path}: {reason}", "mount the secret, or correct the path"
         ) from None
     # Editors and `echo` add one newline; a secret that ends in more keeps them.
-    return text.removesuffix(b"\n").removesuffix(b"\r")
+    return text.removesuffix(b"\r\n" if text.endswith(b"\r\n") else b"\n")
 
 
 def _refuse_weak(reference: str, value: bytes) -> None:
     if not value.strip():
         raise SecretRefError(f"{reference} is empty", "an empty key would let anybody sign")
-    text = value.decode("latin-1").lower()
+    text = value.decode("latin-1").lower().removeprefix("whsec_")
     if len(value) < MIN_BYTES:
         raise SecretRefError(
             f"{reference} is weak: {len(value)} bytes", f"use at least {MIN_BYTES} random bytes"
@@ -88,5 +89,5 @@ def readable_by_others(path: Path) -> bool:
     """True when a secret's file may be read by every user of the machine."""
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
+    except (OSError, ValueError):
         return False

@@ -37,7 +37,7 @@ class AdminSettings(Strict):
 
 
 class RedisSettings(Strict):
-    url: str | None = None
+    url: Annotated[str | None, Field(repr=False)] = None
     """A Redis URL, or env:NAME. The environment variable REDIS_URL goes before it."""
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]+$")] = "hookline"
     durability: Literal["always", "everysec", "memory"] = "always"

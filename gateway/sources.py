@@ -4,7 +4,7 @@ Precedence of a value: the source's file, then its preset, then `[defaults]` of 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ from gateway.settings import RetrySettings, Settings
 from gateway.units import Duration, NetworkText, Rate, Size
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+M = TypeVar("M", bound=Strict)
 
 
 class SourceFile(Strict):
@@ -62,12 +63,10 @@ def build_source(
 ) -> tuple[Source | None, list[Fault]]:
     """The checked source, or every fault that keeps it from being one."""
     preset, verify, faults = _proof_of_origin(file, where)
-    if verify is None:
-        return None, faults
-    scheme = verify.build()
+    scheme = verify.build() if verify else None
     keys, secret_faults = _load_keys(file, scheme, environ, where)
     faults += secret_faults
-    if faults:
+    if scheme is None or faults:
         return None, faults
     return _assemble(name, file, preset, settings, scheme, keys), []
 
@@ -87,9 +86,10 @@ def _proof_of_origin(file: SourceFile, where: str) -> tuple[Preset | None, Verif
 
 
 def _load_keys(
-    file: SourceFile, scheme: Scheme, environ: Mapping[str, str], where: str
+    file: SourceFile, scheme: Scheme | None, environ: Mapping[str, str], where: str
 ) -> tuple[tuple[Any, ...], list[Fault]]:
-    if not scheme.needs_secret:
+    """The keys for `scheme`; when that is not known, only what is wrong with the references."""
+    if scheme is not None and not scheme.needs_secret:
         return (), []
     if not file.secrets:
         return (), [Fault(where, "secrets", "is empty", 'add secrets = ["env:NAME"]')]
@@ -98,7 +98,8 @@ def _load_keys(
     for index, reference in enumerate(file.secrets):
         key = f"secrets[{index}]"
         try:
-            keys.append(scheme.load_key(resolve(reference, environ).value))
+            secret = resolve(reference, environ).value
+            keys.append(scheme.load_key(secret) if scheme else None)
         except SecretRefError as error:
             faults.append(Fault(where, key, error.problem, error.mend))
         except SecretError as error:
@@ -116,8 +117,8 @@ def _assemble(
 ) -> Source:
     defaults = settings.defaults
     ours = preset.source if preset else None
-    identity = file.identity or (preset.identity if preset else Identity())
-    acknowledge = file.acknowledge or (preset.acknowledge if preset else Acknowledge())
+    identity = _over(preset.identity if preset else Identity(), file.identity)
+    acknowledge = _over(preset.acknowledge if preset else Acknowledge(), file.acknowledge)
     networks = None if file.allow_ips is None else tuple(parse_network(text) for text in file.allow_ips)
     return Source(
         name=name,
@@ -136,7 +137,7 @@ def _assemble(
         dedup_window=_first(file.dedup_window, ours and ours.dedup_window, defaults.dedup_window),
         retention=_first(file.retention, defaults.retention),
         revive_dead=_first(file.revive_dead, ours and ours.revive_dead, False),
-        retry=_retry(file.retry or defaults.retry),
+        retry=retry_policy(_over(defaults.retry, file.retry)),
         attempt_timeout=_first(file.attempt_timeout, defaults.attempt_timeout),
         concurrency=file.concurrency,
     )
@@ -147,7 +148,13 @@ def _first(*values: Any) -> Any:
     return next(value for value in values if value is not None)
 
 
-def _retry(settings: RetrySettings) -> RetryPolicy:
+def _over(table: M, own: M | None) -> M:
+    """`table` with the keys that the source's own table sets: the others must not fall back further."""
+    keys = own.model_fields_set if own else ()
+    return table.model_copy(update={key: getattr(own, key) for key in keys})
+
+
+def retry_policy(settings: RetrySettings) -> RetryPolicy:
     return RetryPolicy(settings.attempts, settings.first_delay, settings.factor, settings.longest_delay)
 
 

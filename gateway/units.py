@@ -9,7 +9,8 @@ from gateway.core.addresses import parse_network
 from gateway.core.template import TemplateError, compile_template
 
 SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
+LONGEST: Final = 36500 * SECONDS["d"]  # still a number that Redis can expire by
 
 
 def parse_duration(value: Any) -> float:
@@ -19,23 +20,28 @@ def parse_duration(value: Any) -> float:
         raise ValueError(
             'is not a duration → write a number and a unit: "500ms", "30s", "5m", "2h", "7d"'
         )
-    return float(match[1]) * SECONDS[match[2]]
+    seconds = float(match[1]) * SECONDS[match[2]]
+    if seconds > LONGEST:
+        raise ValueError("is more than a hundred years → write at most 36500d")
+    return seconds
 
 
 def _positive(value: float) -> float:
     if value <= 0:
-        raise ValueError("must be more than zero")
+        raise ValueError("is not more than zero → leave the key out, or write more than zero")
     return value
 
 
 def check_rate(value: str) -> str:
-    """The notation of the `limits` library, such as "100/minute" or "10 per 1 second"."""
-    from limits import parse
+    """The notation of the `limits` library, such as "100/minute" or "10 per 1 second": one rate."""
+    from limits import parse_many
 
     try:
-        parse(value)
+        (rate,) = parse_many(value)
     except ValueError:
-        raise ValueError('is not a rate → write it like "100/minute" or "10/second"') from None
+        raise ValueError('is not a rate → write one, like "100/minute" or "10/second"') from None
+    if not (rate.amount and rate.multiples):
+        raise ValueError("lets nothing through → write more than zero, or remove the source")
     return value
 
 
@@ -43,7 +49,8 @@ def check_network(value: str) -> str:
     try:
         parse_network(value)
     except ValueError as error:
-        raise ValueError(f"{error} → write an address or a CIDR such as 203.0.113.0/24") from None
+        mend = "write an address, or a CIDR without host bits, such as 203.0.113.0/24"
+        raise ValueError(f"{error} → {mend}") from None
     return value
 
 
@@ -51,13 +58,15 @@ def check_template(value: str) -> str:
     try:
         compile_template(value)
     except TemplateError as error:
-        raise ValueError(str(error)) from None
+        problem, _, known = str(error).partition("; known: ")
+        mend = f"known: {known}" if known else "write names in braces, such as {body}, and none else"
+        raise ValueError(f"{problem} → {mend}") from None
     return value
 
 
 _DURATION_SCHEMA = {
     "type": "string",
-    "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$",
+    "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)$",
     "examples": ["30s", "7d"],
 }
 

@@ -43,8 +43,8 @@ def missing() -> str | None:
 
 
 def command(port: int, directory: Path) -> list[str]:
-    """Writes config/ and processors/ under `directory`; the command that serves them."""
-    config, processors = directory / "config", directory / "processors"
+    """Writes a configuration and a processor under `directory`; the command that serves them."""
+    config, processors = directory / "config", directory / "bench_processors"
     (config / "sources").mkdir(parents=True, exist_ok=True)
     processors.mkdir(exist_ok=True)
     (config / "gateway.toml").write_text(GATEWAY.format(admin_port=free_port()))

@@ -236,6 +236,7 @@ def _rq_dashboard(redis_url: str, connection: Redis) -> WSGIApplication:
     web.from_url = lambda *_, **__: (None, current_app.redis_conn)  # type: ignore[attr-defined]
 
     app = Flask("rq_dashboard")
+    app.url_map.redirect_defaults = False  # /0/view/queues is answered, not sent to /
     app.config.update(
         PROPAGATE_EXCEPTIONS=True,
         RQ_DASHBOARD_DISABLE_DELETE=True,
@@ -255,7 +256,7 @@ def _connect(redis_url: str) -> Redis:
 
 def _without_password(redis_url: str) -> str:
     parts = urlsplit(redis_url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _host_name(host: str) -> str:

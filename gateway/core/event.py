@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
 EVENT_PREFIX: Final = "evt_"
 DELIVERY_PREFIX: Final = "dlv_"
-DIGEST_CHARS: Final = 26
+DELIVERY: Final = re.compile(r"dlv_([a-z2-7]{26})-([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,5 @@ def delivery_id(event: str, number: int) -> str:
 
 def event_of(delivery: str) -> tuple[str, int] | None:
     """The event id and number inside a delivery id; None when it is not one."""
-    digest, dash, number = delivery.removeprefix(DELIVERY_PREFIX).partition("-")
-    if not delivery.startswith(DELIVERY_PREFIX) or len(digest) != DIGEST_CHARS or not dash:
-        return None
-    return (EVENT_PREFIX + digest, int(number)) if number.isdecimal() else None
+    match = DELIVERY.fullmatch(delivery)
+    return (EVENT_PREFIX + match[1], int(match[2])) if match else None

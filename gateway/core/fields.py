@@ -5,6 +5,7 @@ and only when a field that needs it is asked for.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -88,13 +89,16 @@ def dig(value: Any, path: str) -> Any:
 
 
 def scalar(value: Any) -> bytes | None:
-    """A JSON scalar as it would be written in a template; None for null, objects and lists."""
+    """A JSON scalar as it would be written in a template; None for null, objects and lists.
+
+    None for NaN and infinities too: Python reads them, but 1e999 and 2e999 would be one id.
+    """
     if isinstance(value, str):
         # JSON may carry lone surrogates, which are no valid text: keep them distinct, never raise.
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, bool):
         return b"true" if value else b"false"
-    if isinstance(value, int | float):
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return repr(value).encode()
     return None
 

@@ -10,7 +10,8 @@ from typing import Final
 from gateway.core.fields import Fields, dig, scalar
 from gateway.core.template import Template
 
-ECHO: Final = re.compile(rb"[\x21-\x7e]{1,1024}")
+# What challenges are made of (hex, base64, JWT, UUID): too little for markup or a call.
+ECHO: Final = re.compile(rb"[A-Za-z0-9._~:+/=-]{1,1024}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Handshake:
         )
 
     def reply(self, fields: Fields) -> Reply | None:
-        """None when what should be echoed is missing, too long, or not plain printable ASCII."""
+        """None when what should be echoed is missing, too long, or more than a plain token."""
         parts = self.echo.render(fields)
         text = b"".join(parts) if parts is not None else b""
         return Reply(self.status, text) if ECHO.fullmatch(text) else None

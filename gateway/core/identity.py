@@ -1,7 +1,6 @@
 """The idempotency key and the event type of a verified request."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +9,6 @@ from gateway.core.template import Template, first
 from gateway.core.verification import VerifiedRequest
 
 MAX_TEXT: Final = 200
-UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\u00a0-\ufffd]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +39,11 @@ def identify(verified: VerifiedRequest, source: str, rules: IdentityRules) -> Ev
 
 
 def readable(text: bytes) -> str:
-    """Outside text for people and matching: at most 200 characters, nothing unprintable."""
-    return UNPRINTABLE.sub("\ufffd", text[: MAX_TEXT * 4].decode("utf-8", "replace"))[:MAX_TEXT]
+    """Outside text for people and matching: at most 200 characters, nothing unprintable.
+
+    Unprintable are also line separators and signs that turn the direction of the text around.
+    """
+    decoded = text[: MAX_TEXT * 4].decode("utf-8", "replace")[:MAX_TEXT]
+    if decoded.isprintable():
+        return decoded
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in decoded)

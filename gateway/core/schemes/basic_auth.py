@@ -1,7 +1,6 @@
 """HTTP basic authentication (RFC 7617). The secret is `user:password`."""
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from gateway.core.fields import Fields
 from gateway.core.outcomes import Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.schemes.encoding import decode_base64
-from gateway.core.schemes.token import match_token
+from gateway.core.schemes.token import TokenKey, match_token
 from gateway.core.verification import Match, SecretError
 
 
@@ -24,7 +23,7 @@ class BasicAuthScheme:
         user, colon, password = secret.partition(b":")
         if not (user and colon and password):
             raise SecretError("must be user:password for scheme basic-auth")
-        return (secret, hashlib.sha256(secret).digest())
+        return TokenKey.of(secret)
 
     def verify(self, fields: Fields, keys: Sequence[Any], now: float) -> Match | Refusal:  # noqa: ARG002 - the scheme's interface; credentials have no time
         values = fields.request.headers.all(b"authorization")
@@ -39,5 +38,5 @@ class BasicAuthScheme:
         return match_token(credentials, keys)
 
     def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:  # noqa: ARG002
-        value = b"Basic " + base64.b64encode(key[0])
+        value = b"Basic " + base64.b64encode(key.token)
         return replace(request, headers=request.headers.with_(b"authorization", value))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway.core.fields import Fields
 from gateway.core.outcomes import Refusal
 from gateway.core.request import InboundRequest
-from gateway.core.schemes.encoding import DECODERS, ENCODERS
+from gateway.core.schemes.encoding import DECODERS, ENCODERS, decode_key
 from gateway.core.template import Reference, Template, resolve
 from gateway.core.verification import Match, SecretError
 
@@ -54,8 +54,7 @@ class SignatureScheme:
 
     def load_key(self, secret: bytes) -> Any:
         """A keyed digest, copied per request: keying costs two compressions that never change."""
-        text = secret.removeprefix(self.key_prefix)
-        key = text if self.key_encoding == "utf8" else DECODERS[self.key_encoding](text)
+        key = decode_key(secret.removeprefix(self.key_prefix), self.key_encoding)
         if not key:
             raise SecretError(f"is not {self.key_encoding}, which this provider's secrets are")
         return hmac.new(key, digestmod=self.digest)
@@ -154,7 +153,7 @@ def _pairs(scheme: SignatureScheme, value: bytes) -> tuple[list[bytes], bytes | 
     stamps = [text for key, _, text in pairs if key == scheme.timestamp_key]
     signatures = [text for key, _, text in pairs if key == scheme.signature_key]
     # Two timestamps are an attempt to have one signed and another one judged.
-    return signatures, stamps[0] if len(stamps) == 1 else None
+    return _prefixed(scheme, signatures), stamps[0] if len(stamps) == 1 else None
 
 
 Form = Callable[[SignatureScheme, bytes], tuple[list[bytes], bytes | None]]

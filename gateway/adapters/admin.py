@@ -1,0 +1,51 @@
+"""The admin app: on its own port, loopback by default, never where providers call."""
+
+import hmac
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from gateway.adapters.health import Readiness, health_app
+from gateway.adapters.metrics import read_snapshot, render
+from gateway.adapters.redis_keys import Keys
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def admin_app(
+    client: "Redis",
+    keys: Keys,
+    sources: Callable[[], Iterable[tuple[str, str]]],
+    readiness: Readiness,
+    token: bytes | None,
+) -> Any:
+    """`sources` gives the current (name, queue) pairs. With a token, every path but the health
+    checks wants `Authorization: Bearer TOKEN`."""
+
+    async def metrics(_: Request) -> Response:
+        try:
+            snapshot = await read_snapshot(client, keys, sources())
+        except (RedisError, OSError):
+            snapshot = None
+        return Response(render(snapshot), media_type=METRICS_TYPE)
+
+    return Starlette(
+        routes=[Route("/metrics", _guarded(metrics, token)), Mount("/", health_app(readiness))]
+    )
+
+
+def _guarded(endpoint: Any, token: bytes | None) -> Any:
+    async def guarded(request: Request) -> Response:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
+        if token is not None and not hmac.compare_digest(given, token):
+            return PlainTextResponse("a token is needed\n", status_code=401)
+        response: Response = await endpoint(request)
+        return response
+
+    return guarded

@@ -1,0 +1,71 @@
+"""Group commit: what arrives while one round trip is under way goes into the next one together.
+
+No timer and no waiting: an idle batcher sends a single item at once; under load a batch grows to
+what arrived during the last round trip. Cost per item falls as load rises.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batcher(Generic[T, R]):
+    """`flush` gets up to `most_items` items, of at most `most_bytes` together, and answers each."""
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        most_items: int = 128,
+        most_bytes: int = 4 * 1024 * 1024,
+        size: Callable[[T], int] = lambda _: 0,
+    ) -> None:
+        self._flush = flush
+        self._most_items = most_items
+        self._most_bytes = most_bytes
+        self._size = size
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._sender: asyncio.Task[None] | None = None
+
+    async def submit(self, item: T) -> R:
+        """The item's own answer. Raises what `flush` raised for the batch it was in."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return await future
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._take()
+                try:
+                    answers = await self._flush([item for item, _ in batch])
+                except Exception as error:  # every waiter must hear of it
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+                else:
+                    for (_, future), answer in zip(batch, answers, strict=True):
+                        if not future.done():
+                            future.set_result(answer)
+        finally:
+            self._sender = None
+
+    def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
+        """The next batch. Who gave up waiting is left out: nobody would hear that it was stored."""
+        batch: list[tuple[T, asyncio.Future[R]]] = []
+        used = 0
+        while self._waiting and len(batch) < self._most_items:
+            item, future = self._waiting[0]
+            used += self._size(item)
+            if batch and used > self._most_bytes:
+                break
+            self._waiting.popleft()
+            if not future.done():
+                batch.append((item, future))
+        return batch

@@ -1,0 +1,90 @@
+"""What must go on whatever processors do: leases renewed, due deliveries rung, expired index entries
+pruned. A thread in every worker and in every gateway.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from gateway.adapters import ledger
+from gateway.adapters.redis_clients import blocking_client
+from gateway.adapters.redis_keys import Keys
+from gateway.adapters.scripts import run
+from gateway.application import Application
+from gateway.logs import logger
+
+PRUNE_SECONDS: Final = 60.0
+PRUNE_AT_ONCE: Final = 1000
+
+
+class Keeper:
+    """`leases` gives the (delivery, fence) pairs to keep."""
+
+    def __init__(
+        self, app: Application, url: str, leases: Callable[[], Iterable[tuple[str, int]]]
+    ) -> None:
+        worker = app.config.settings.worker
+        self._client = blocking_client(url, app.config.settings.redis.timeout)
+        self._app = app
+        self._keys = Keys(app.prefix)
+        self._offsets: dict[str, int] = {}
+        self._leases = leases
+        self._lease_ms = int(worker.lease * 1000)
+        self._renew_every = worker.lease / 3
+        self._sweep_every = worker.sweep_interval
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        renew_at = prune_at = 0.0
+        while not self._stopped.wait(min(self._sweep_every, self._renew_every)):
+            try:
+                if time.monotonic() >= renew_at:
+                    self._renew()
+                    renew_at = time.monotonic() + self._renew_every
+                self._sweep()
+                if time.monotonic() >= prune_at:
+                    self._prune()
+                    prune_at = time.monotonic() + PRUNE_SECONDS
+            except RedisError as error:
+                logger().error("keeper.redis_unavailable", error=type(error).__name__)
+
+    def _renew(self) -> None:
+        leases = list(self._leases())
+        if not leases:
+            return
+        kept = run(self._client, self._keys, ledger.renew(leases, self._lease_ms))
+        for (delivery, fence), ours in zip(leases, kept, strict=True):
+            if not ours:
+                logger().warning("lease.lost", delivery=delivery, fence=fence)
+
+    def _sweep(self) -> None:
+        look_ms = int(self._app.config.settings.worker.look_interval * 1000)
+        _, rung = run(self._client, self._keys, ledger.sweep(self._sources(), look_ms))
+        if rung:
+            logger().debug("sweep.rung", deliveries=rung)
+
+    def _prune(self) -> None:
+        """Takes events whose record has expired out of the index, a bounded piece at a time."""
+        for name in self._sources():
+            start = self._offsets.get(name, 0)
+            found: Any = self._client.zrange(self._keys.events(name), start, start + PRUNE_AT_ONCE - 1)
+            gone = run(self._client, self._keys, ledger.prune(name, [each.decode() for each in found]))
+            # Round and round: what is kept for long (dead letters) must not hide what is behind it.
+            full = len(found) == PRUNE_AT_ONCE
+            self._offsets[name] = start + len(found) - gone if full else 0
+
+    def _sources(self) -> list[str]:
+        """Configured ones, and those that left the configuration with deliveries still open."""
+        stored: Any = self._client.smembers(self._keys.sources)
+        configured = {each.name for each in self._app.config.sources}
+        return sorted({name.decode() for name in stored} | configured)

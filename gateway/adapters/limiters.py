@@ -1,0 +1,151 @@
+"""The two rate limits, both by the `limits` library.
+
+The flood guard counts every request of one client address, in this process's memory, bounded.
+The quota counts a source's verified requests, in Redis, shared by all gateways.
+"""
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Final
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from gateway.adapters.batcher import Batcher
+from gateway.core.source import Source
+
+MOST_ADDRESSES: Final = 65_536
+
+
+class BoundedCounters(Storage):
+    """Counters in memory that forget the longest unseen key when full.
+
+    The library's own memory storage has no bound, and looks through all keys at every hit: a flood
+    from many addresses would make it the attack's best tool.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._most = most
+        self._clock = clock
+        self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        count, ends = self._counters.get(key, (0, 0.0))
+        now = self._clock()
+        if ends <= now:
+            count, ends = 0, now + expiry
+        self._counters[key] = (count + amount, ends)
+        self._counters.move_to_end(key)
+        if len(self._counters) > self._most:
+            self._counters.popitem(last=False)
+        return count + amount
+
+    def get(self, key: str) -> int:
+        count, ends = self._counters.get(key, (0, 0.0))
+        return count if ends > self._clock() else 0
+
+    def get_expiry(self, key: str) -> float:
+        return self._counters.get(key, (0, self._clock()))[1]
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        dropped = len(self._counters)
+        self._counters.clear()
+        return dropped
+
+    def clear(self, key: str) -> None:
+        self._counters.pop(key, None)
+
+
+class FloodGuard:
+    def __init__(
+        self, limit: str, most: int = MOST_ADDRESSES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._item = parse(limit)
+        self._storage = BoundedCounters(most, clock)
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._clock = clock
+
+    def hit(self, address: str) -> float | None:
+        """None when within the limit, else seconds until it may be tried again."""
+        if self._limiter.hit(self._item, address):
+            return None
+        return max(1.0, self._storage.get_expiry(self._item.key_for(address)) - self._clock())
+
+
+class RedisQuota:
+    """A source's rate limit. Requests that arrive together are charged together.
+
+    Fails open: a limiter must never be the reason why an event is lost. When Redis is away, the
+    ledger says so right after.
+    """
+
+    def __init__(self, url: str, prefix: str, timeout: float) -> None:
+        self._storage = RedisStorage(
+            _limits_url(url),
+            implementation="redispy",
+            key_prefix=f"{prefix}:quota",
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # passed on to redis-py as it is
+        )
+        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+        self._batcher: Batcher[Source, float | None] = Batcher(self._flush)
+
+    async def charge(self, source: Source) -> float | None:
+        """None when within the limit, else seconds until it may be tried again."""
+        try:
+            return await self._batcher.submit(source)
+        except (RedisError, OSError):
+            return None
+
+    async def _flush(self, batch: Sequence[Source]) -> list[float | None]:
+        answers: dict[str, list[float | None]] = {}
+        by_name = {source.name: source for source in batch}
+        for name, many in Counter(source.name for source in batch).items():
+            answers[name] = await self._charge_many(by_name[name], many)
+        return [answers[source.name].pop(0) for source in batch]
+
+    async def _charge_many(self, source: Source, many: int) -> list[float | None]:
+        item = _parsed(source.rate_limit or "")
+        if await self._limiter.hit(item, source.name, cost=many):
+            return [None] * many
+        # Not all of them fit: charge one by one, so that exactly the allowed number gets through.
+        answers: list[float | None] = []
+        while len(answers) < many and await self._limiter.hit(item, source.name):
+            answers.append(None)
+        if len(answers) < many:
+            answers += [await self._wait(item, source)] * (many - len(answers))
+        return answers
+
+    async def _wait(self, item: RateLimitItem, source: Source) -> float:
+        stats = await self._limiter.get_window_stats(item, source.name)
+        return max(1.0, stats.reset_time - time.time())
+
+
+@cache
+def _parsed(limit: str) -> RateLimitItem:
+    return parse(limit)
+
+
+def _limits_url(url: str) -> str:
+    """The library knows Redis URLs by its own schemes."""
+    scheme, _, rest = url.partition("://")
+    return f"async+{'redis+unix' if scheme == 'unix' else scheme}://{rest}"

@@ -1,0 +1,197 @@
+"""Metrics: what this process counted, flushed to Redis, and everything read back at scrape time.
+
+So any process can serve them, several gateways add up, and a restart loses nothing but the last
+second. Labels come from configuration and closed lists only: a caller cannot make a new series.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from redis.asyncio import Redis
+
+from gateway import __version__
+from gateway.adapters.redis_keys import Keys
+from gateway.core.event import event_of
+from gateway.core.outcomes import Outcome
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+UNKNOWN: Final = "unknown"
+
+
+class Counters:
+    """Counts in this process since the last flush."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def request(self, source: str, outcome: Outcome, reason: str, seconds: float) -> None:
+        name = source or UNKNOWN
+        self._counts[f"requests|{name}|{outcome}|{reason}"] += 1
+        bucket = bisect_left(BUCKETS, seconds)
+        self._counts[f"bucket|{name}|{bucket}"] += 1
+        self._counts[f"micros|{name}"] += int(seconds * 1_000_000)
+
+    async def flush(self, client: "Redis", keys: Keys) -> None:
+        """Adds the counts to Redis; keeps them for the next time when that fails."""
+        counts, self._counts = self._counts, Counter()
+        if not counts:
+            return
+        pipeline = client.pipeline(transaction=False)
+        for name, value in counts.items():
+            pipeline.hincrby(keys.counters, name, value)
+        try:
+            await pipeline.execute()
+        except Exception:
+            self._counts.update(counts)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a scrape shows, read in two round trips."""
+
+    counters: dict[str, int]
+    open: dict[str, int]
+    dead: dict[str, int]
+    depth: dict[str, int]
+    oldest: dict[str, float]
+    workers: int
+    suspended: bool
+
+
+async def read_snapshot(client: "Redis", keys: Keys, sources: Iterable[tuple[str, str]]) -> Snapshot:
+    """`sources`: (name, queue) pairs. Raises redis.RedisError."""
+    pairs = list(sources)
+    queues = list(dict.fromkeys(queue for _, queue in pairs))
+    pipeline = client.pipeline(transaction=False)
+    pipeline.time()
+    pipeline.hgetall(keys.counters)
+    pipeline.scard(f"{keys.rq}:workers")
+    pipeline.exists(f"{keys.rq}:suspended")
+    for name, _ in pairs:
+        pipeline.zcard(keys.pending(name))
+        pipeline.zcard(keys.dead(name))
+        pipeline.zrange(keys.pending(name), 0, 0, withscores=True)
+    for queue in queues:
+        pipeline.llen(keys.queue(queue))
+        pipeline.lindex(keys.queue(queue), 0)
+    replies: list[Any] = await pipeline.execute()
+    (seconds, micros), counters, workers, suspended = replies[:4]
+    per_source = [replies[4 + 3 * i : 7 + 3 * i] for i in range(len(pairs))]
+    per_queue = [replies[4 + 3 * len(pairs) + 2 * i :][:2] for i in range(len(queues))]
+    now_ms = seconds * 1000 + micros // 1000
+    heads = await _due_since(client, keys, [head for _, head in per_queue])
+    oldest = {
+        queue: max(0.0, (now_ms - (due or now_ms)) / 1000)
+        for queue, due in zip(queues, heads, strict=True)
+    }
+    for (_, queue), (_, _, first) in zip(pairs, per_source, strict=True):
+        if first:  # overdue by the index: its bell was lost, or its worker died
+            oldest[queue] = max(oldest[queue], (now_ms - first[0][1]) / 1000)
+    return Snapshot(
+        counters={name.decode(): int(value) for name, value in counters.items()},
+        open={name: row[0] for (name, _), row in zip(pairs, per_source, strict=True)},
+        dead={name: row[1] for (name, _), row in zip(pairs, per_source, strict=True)},
+        depth={queue: row[0] for queue, row in zip(queues, per_queue, strict=True)},
+        oldest=oldest,
+        workers=workers,
+        suspended=bool(suspended),
+    )
+
+
+async def _due_since(client: "Redis", keys: Keys, jobs: list[bytes | None]) -> list[int | None]:
+    """Since when the delivery of each job is due, in ms; None where there is none."""
+    pipeline = client.pipeline(transaction=False)
+    for job in jobs:
+        found = event_of(job.decode().rpartition("-")[0]) if job else None
+        event, number = found or ("", 0)
+        pipeline.hget(keys.event(event), f"{number}t")
+    return [int(value) if value else None for value in await pipeline.execute()]
+
+
+def render(snapshot: Snapshot | None) -> bytes:
+    """The Prometheus text. None: Redis could not be read, and that is what it says."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(snapshot))
+    return generate_latest(registry)
+
+
+class _Collector(Collector):
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily("hookline_build_info", "The version that runs", labels=["version"])
+        build.add_metric([__version__], 1)
+        yield build
+        yield GaugeMetricFamily(
+            "hookline_redis_up", "1 when the ledger can be read", value=int(self._snapshot is not None)
+        )
+        if self._snapshot:
+            yield from _state(self._snapshot)
+            yield from _totals(self._snapshot.counters)
+            yield _durations(self._snapshot.counters)
+
+
+def _state(snapshot: Snapshot) -> Iterator[Metric]:
+    gauges: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+        ("open_deliveries", "Deliveries that are neither done nor dead", "source", snapshot.open),
+        ("dead_letters", "Deliveries that wait for an operator", "source", snapshot.dead),
+        ("queue_depth", "Deliveries waiting in the queue", "queue", snapshot.depth),
+        ("oldest_waiting_seconds", "Age of the oldest delivery that is due", "queue", snapshot.oldest),
+    )
+    for name, text, label, values in gauges:
+        gauge = GaugeMetricFamily(f"hookline_{name}", text, labels=[label])
+        for key, value in values.items():
+            gauge.add_metric([key], value)
+        yield gauge
+    yield GaugeMetricFamily("hookline_workers", "Workers registered with RQ", value=snapshot.workers)
+    yield GaugeMetricFamily(
+        "hookline_workers_suspended",
+        "1 when `rq suspend` holds all workers",
+        value=int(snapshot.suspended),
+    )
+
+
+TOTALS: Final = {
+    "requests": ("Requests by how they ended", ("source", "outcome", "reason")),
+    "attempts": ("Attempts by how they ended", ("source", "processor", "outcome")),
+    "dead": ("Dead letters ever made", ("source", "reason")),
+    "replays": ("Deliveries put back", ("source",)),
+}
+
+
+def _totals(counters: dict[str, int]) -> Iterator[Metric]:
+    for kind, (text, labels) in TOTALS.items():
+        name = "dead_lettered" if kind == "dead" else kind
+        family = CounterMetricFamily(f"hookline_{name}", text, labels=labels)
+        for field, value in sorted(counters.items()):
+            found, *values = field.split("|")
+            if found == kind and len(values) == len(labels):
+                family.add_metric(values, value)
+        yield family
+
+
+def _durations(counters: dict[str, int]) -> Metric:
+    family = HistogramMetricFamily(
+        "hookline_request_duration_seconds", "From the first byte to the answer", labels=["source"]
+    )
+    for field, micros in sorted(counters.items()):
+        kind, _, source = field.partition("|")
+        if kind == "micros":
+            counts = [counters.get(f"bucket|{source}|{i}", 0) for i in range(len(BUCKETS) + 1)]
+            bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+            buckets = [(bound, sum(counts[: i + 1])) for i, bound in enumerate(bounds)]
+            family.add_metric([source], buckets, sum_value=micros / 1_000_000)
+    return family

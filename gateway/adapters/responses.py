@@ -1,0 +1,78 @@
+"""The one place where outcomes become HTTP.
+
+After a valid signature the only negative answers are 413, 429 and 503: several providers disable an
+endpoint on a 401, 403, 404 or 410, and drop the event on any 4xx.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.core.handshake import Reply
+from gateway.core.outcomes import Outcome
+from gateway.core.source import Source
+from gateway.ingest import Ending
+
+# Whatever kept a caller from being believed, all see these bytes: no oracle for what exists.
+NOT_AUTHENTICATED: Final = b'{"error":"not authenticated"}'
+UNAVAILABLE_RETRY_SECONDS: Final = 5
+
+NEGATIVE: Final[dict[Outcome, tuple[int, bytes]]] = {
+    Outcome.REFUSED: (401, NOT_AUTHENTICATED),
+    Outcome.METHOD_NOT_ALLOWED: (405, b'{"error":"method not allowed"}'),
+    Outcome.BODY_TIMEOUT: (408, b'{"error":"body not received in time"}'),
+    Outcome.BODY_TOO_LARGE: (413, b'{"error":"body too large"}'),
+    Outcome.FLOODED: (429, b'{"error":"too many requests"}'),
+    Outcome.RATE_LIMITED: (429, b'{"error":"too many requests"}'),
+    Outcome.HEADERS_TOO_LARGE: (431, b'{"error":"headers too large"}'),
+    Outcome.INTERNAL_ERROR: (500, b'{"error":"internal error"}'),
+    Outcome.UNAVAILABLE: (503, b'{"error":"temporarily unavailable"}'),
+}
+# Unread bytes may follow on the connection: it can not be used again.
+CLOSING: Final = frozenset(
+    {Outcome.BODY_TIMEOUT, Outcome.BODY_TOO_LARGE, Outcome.HEADERS_TOO_LARGE, Outcome.FLOODED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    async def send(self, send: Any) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def respond(ending: Ending, source: Source) -> Response:
+    """The answer to one request."""
+    if ending.outcome in NEGATIVE:
+        return _negative(ending)
+    reply = ending.reply if ending.outcome is Outcome.HANDSHAKE else None
+    return _positive(reply or source.acknowledgement)
+
+
+def _positive(reply: Reply) -> Response:
+    headers = [(b"content-length", str(len(reply.body)).encode())]
+    if reply.body:
+        headers.append((b"content-type", reply.content_type.encode("latin-1", "replace")))
+        headers.append((b"x-content-type-options", b"nosniff"))
+    headers += [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    return Response(reply.status, headers, reply.body)
+
+
+def _negative(ending: Ending) -> Response:
+    status, body = NEGATIVE[ending.outcome]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if ending.outcome is Outcome.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", b"POST"))
+    if ending.outcome is Outcome.UNAVAILABLE or ending.retry_after is not None:
+        seconds = ending.retry_after or UNAVAILABLE_RETRY_SECONDS
+        headers.append((b"retry-after", str(math.ceil(seconds)).encode()))
+    if ending.outcome in CLOSING:
+        headers.append((b"connection", b"close"))
+    return Response(status, headers, body)

@@ -1,0 +1,171 @@
+"""Runs the edge under uvicorn, with the admin app beside it on its own port.
+
+httptools is pinned: h11 accepts requests that smuggle (two lengths, bare line feeds). uvicorn's own
+proxy handling is off: it believes X-Forwarded-For from the wrong end.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.adapters.admin import admin_app
+from gateway.adapters.edge import Deployment, Edge
+from gateway.adapters.health import Readiness, health_app
+from gateway.adapters.keeper import Keeper
+from gateway.adapters.metrics import Counters
+from gateway.adapters.redis_clients import async_client
+from gateway.adapters.redis_keys import Keys
+from gateway.application import Application
+from gateway.logs import logger
+from gateway.secret_refs import resolve
+
+FLUSH_SECONDS: Final = 1.0
+BACKLOG: Final = 2048
+
+
+class Server(uvicorn.Server):
+    """Signals are ours: uvicorn would raise them again after it has stopped, past our clean-up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a gateway process is made of. `load` gives a checked application anew, for SIGHUP."""
+
+    app: Application
+    url: str
+    build: Callable[[Application, str, "Redis"], Deployment]
+    load: Callable[[], Application]
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError when the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def run_gateway(parts: Parts, sock: socket.socket, admin: socket.socket | None) -> None:
+    """Serves until SIGTERM or SIGINT. With `admin`, this process also serves the admin app."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(parts, sock, admin))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None) -> None:
+    settings = parts.app.config.settings
+    client = async_client(parts.url, settings.redis.timeout)
+    readiness = Readiness(client, settings.redis.durability)
+    counters = Counters()
+    edge = Edge(parts.build(parts.app, parts.url, client), health_app(readiness), counters)
+    state = {"app": parts.app}
+    servers = [uvicorn_server(edge, settings.server.grace)]
+    sockets = [sock]
+    if admin is not None:
+        servers.append(
+            uvicorn_server(admin_for(parts.app, client, readiness, lambda: state["app"]), 1.0)
+        )
+        sockets.append(admin)
+
+    def reload() -> None:
+        state["app"] = _reload(parts, edge, client, state["app"])
+
+    _install_signals(servers, readiness, reload)
+    keeper = Keeper(parts.app, parts.url, tuple)
+    keeper.start()
+    flusher = asyncio.create_task(_flush_counters(counters, client, Keys(parts.app.prefix)))
+    try:
+        await asyncio.gather(
+            *(server.serve(sockets=[sock]) for server, sock in zip(servers, sockets, strict=True))
+        )
+    finally:
+        keeper.stop()
+        flusher.cancel()
+        with contextlib.suppress(RedisError, OSError):
+            await counters.flush(client, Keys(parts.app.prefix))
+        await client.aclose()
+
+
+def admin_for(
+    app: Application, client: "Redis", readiness: Readiness, current: Callable[[], Application]
+) -> Any:
+    reference = app.config.settings.admin.token
+    token = resolve(reference, os.environ).value if reference else None
+    return admin_app(
+        client,
+        Keys(app.prefix),
+        lambda: [(source.name, source.queue) for source in current().config.sources],
+        readiness,
+        token,
+    )
+
+
+def uvicorn_server(app: Any, grace: float) -> Server:
+    return Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(grace),
+        )
+    )
+
+
+def _install_signals(servers: list[Server], readiness: Readiness, reload: Callable[[], None]) -> None:
+    def stop() -> None:
+        again = readiness.draining
+        readiness.draining = True
+        for server in servers:
+            server.should_exit = True
+            server.force_exit = again
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def _reload(parts: Parts, edge: Edge, client: "Redis", current: Application) -> Application:
+    """Validated first, swapped whole, the old kept on a fault."""
+    from gateway.faults import ConfigError
+
+    try:
+        app = parts.load()
+    except ConfigError as error:
+        for fault in error.faults:
+            logger().error("reload.refused", file=fault.file, key=fault.key, problem=fault.problem)
+        return current
+    edge.deployment = parts.build(app, parts.url, client)
+    logger().info("reload.done", sources=len(app.config.sources))
+    return app
+
+
+async def _flush_counters(counters: Counters, client: "Redis", keys: Keys) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        with contextlib.suppress(RedisError, OSError):
+            await counters.flush(client, keys)

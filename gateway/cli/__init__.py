@@ -1,0 +1,62 @@
+"""`hookline`: the command line.
+
+Each command lives in a file of its own and is imported when it is run, so that `--help` is quick.
+Data goes to stdout, notes to stderr.
+"""
+
+import importlib
+from typing import Final
+
+import click
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "dev": ("dev", "Run everything here: embedded server, gateway and worker."),
+    "serve": ("serve", "Run the gateway that providers call."),
+    "worker": ("worker", "Run processors for accepted events."),
+    "check": ("check", "Check configuration, secrets, processors and Redis; list every fault."),
+    "sources": ("sources", "List the configured sources."),
+    "presets": ("presets", "List the providers that are known."),
+    "send": ("send", "Send a signed webhook, as the provider would."),
+    "events": ("events", "List or show events."),
+    "dead-letters": ("dead_letters", "List, show, replay or discard dead letters."),
+    "replay": ("replay", "Put deliveries back, by id or by source, type, time and state."),
+    "plugins": ("plugins", "List the processors and where they come from."),
+    "schema": ("schema", "Print the JSON Schema of a configuration file."),
+    "dashboard": ("dashboard", "Serve rq-dashboard, made safe."),
+    "version": ("version", "Print the version."),
+}
+
+EPILOG: Final = """\b
+Exit status:
+  0 success                    69 Redis cannot be reached
+  1 something failed           78 the configuration has faults
+  2 wrong usage               130 interrupted
+  3 not found
+"""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and one line each; imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gateway.cli.{COMMANDS[name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Hookline, an inbound webhook gateway.
+
+    What was answered with a 2xx is never lost, and never processed twice because of Hookline.
+    Start with `hookline dev`.
+    """

@@ -1,0 +1,88 @@
+"""`hookline serve`: the gateway, in one process or several."""
+
+import os
+import socket
+
+import click
+
+from gateway.cli.common import FAILED, current_place, fail, load_or_exit, place_options, url_or_exit
+
+
+@click.command()
+@place_options
+@click.option("--host", help="Address to listen on (default: server.host).")
+@click.option("--port", type=int, help="Port to listen on (default: server.port).")
+@click.option("--workers", type=click.IntRange(1, 128), help="Processes (default: server.workers).")
+@click.option("--admin-port", type=int, help="Port of the admin app (default: admin.port).")
+@click.option("--fd", type=int, hidden=True, help="Serve an inherited socket: one child of several.")
+def command(
+    host: str | None, port: int | None, workers: int | None, admin_port: int | None, fd: int | None
+) -> None:
+    """Run the gateway that providers call.
+
+    SIGHUP reloads the configuration: validated first, the old kept on a fault. SIGTERM ends open
+    requests within server.grace. The admin app (/metrics, /readyz) has a port of its own.
+    """
+    from gateway.adapters.server import Parts, bind, run_gateway
+    from gateway.logs import configure_logs
+    from gateway.wiring import build_deployment, load_application
+
+    app = load_or_exit(dict(os.environ))
+    settings = app.config.settings
+    configure_logs(settings.log.format, settings.log.level)
+    url = url_or_exit(app)
+    parts = Parts(app, url, build_deployment, lambda: load_application(current_place()))
+    if fd is not None:
+        run_gateway(parts, socket.socket(fileno=fd), None)
+        return
+    _refuse_weak_redis(app, url)
+    try:
+        sock = bind(host or settings.server.host, settings.server.port if port is None else port)
+        admin = bind(settings.admin.host, settings.admin.port if admin_port is None else admin_port)
+    except OSError as error:
+        fail(
+            FAILED,
+            f"Cannot listen: {error}. Another process has the port; choose --port or --admin-port.",
+        )
+    _announce(app, sock, admin)
+    if (workers or settings.server.workers) == 1:
+        run_gateway(parts, sock, admin)
+    else:
+        from gateway.adapters.supervisor import run_supervisor
+
+        run_supervisor(parts, sock, admin, workers or settings.server.workers)
+
+
+def _refuse_weak_redis(app: "object", url: str) -> None:
+    from gateway.application import Application
+    from gateway.cli.check import redis_faults
+    from gateway.cli.common import BAD_CONFIG
+
+    assert isinstance(app, Application)
+    faults = redis_faults(app, url)
+    if faults:
+        fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+
+
+def _announce(app: "object", sock: socket.socket, admin: socket.socket) -> None:
+    from gateway.application import Application
+    from gateway.logs import logger
+    from gateway.wiring import idle_processors
+
+    assert isinstance(app, Application)
+    for warning in (*app.config.warnings, *idle_processors(app)):
+        logger().warning("config.warning", warning=warning)
+    durability = app.config.settings.redis.durability
+    if durability != "always":
+        logger().warning(
+            "config.warning", warning=f"redis.durability is {durability!r}: weaker than fsync"
+        )
+    listen, manage = (sock.getsockname()[:2] for sock in (sock, admin))
+    logger().info(
+        "gateway.started",
+        listen=f"{listen[0]}:{listen[1]}",
+        admin=f"{manage[0]}:{manage[1]}",
+        sources=len(app.config.sources),
+        processors=len(app.processors),
+        durability=durability,
+    )

@@ -1,0 +1,48 @@
+"""`hookline worker`: runs processors."""
+
+import os
+
+import click
+
+from gateway.cli.common import BAD_CONFIG, NOT_FOUND, fail, load_or_exit, place_options, url_or_exit
+
+
+@click.command()
+@place_options
+@click.option("--source", "sources", multiple=True, help="Only this source's queue; may be repeated.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    help="Deliveries at once (default: worker.concurrency).",
+)
+@click.option("--isolate", is_flag=True, help="Run each delivery in a process of its own.")
+@click.option("--burst", is_flag=True, help="Stop when nothing is left to do.")
+def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, burst: bool) -> None:
+    """Run processors for accepted events.
+
+    SIGTERM: claims no more, lets running processors end within worker.grace, gives the rest back.
+    A stock `rq worker -S json QUEUE...` drains the same queues.
+    """
+    from gateway.adapters.worker import HooklineWorker
+    from gateway.cli.check import redis_faults
+    from gateway.logs import configure_logs, logger
+
+    app = load_or_exit(dict(os.environ))
+    settings = app.config.settings
+    configure_logs(settings.log.format, settings.log.level)
+    url = url_or_exit(app)
+    faults = redis_faults(app, url)
+    if faults:
+        fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+    chosen = [app.config.source(name) for name in sources]
+    if None in chosen:
+        known = ", ".join(source.name for source in app.config.sources)
+        fail(NOT_FOUND, f"Unknown source in --source; configured: {known}")
+    queues = list(dict.fromkeys(source.queue for source in chosen if source)) or list(app.config.queues)
+    many = concurrency or settings.worker.concurrency
+    worker = HooklineWorker(app, url, queues, many, isolate=isolate)
+    logger().info(
+        "worker.started", queues=",".join(queues), concurrency=many, processors=len(app.processors)
+    )
+    worker.work(burst=burst)
+    logger().info("worker.stopped", done=worker.successful_job_count, failed=worker.failed_job_count)

@@ -1,0 +1,84 @@
+"""What a stock `rq worker` runs. These two names are in every queued job: they never change.
+
+A job says "look now" and nothing else. Everything that matters is in the ledger, so losing a job
+costs a delay and repeating one costs nothing.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import get_current_job
+
+from gateway.adapters import ledger
+from gateway.adapters.attempt_log import note_attempt
+from gateway.adapters.redis_keys import Keys
+from gateway.adapters.scripts import run
+from gateway.application import Application
+from gateway.core.delivery import Claimed
+from gateway.isolated import run_here
+from gateway.logs import configure_logs
+from gateway.wiring import Place, load_application
+
+
+def deliver(delivery: str) -> None:
+    """Claims, runs and finishes one delivery; returns at once when there is nothing to do."""
+    app = _application()
+    client, keys = _client(), Keys(app.prefix)
+    worker = app.config.settings.worker
+    lease_ms = int(worker.lease * 1000)
+    call = ledger.claim(
+        lease_ms=lease_ms, worker=f"rq-{os.getpid()}", keep_books=False, taken=[(delivery, "")]
+    )
+    (claimed,) = run(client, keys, call)
+    if not isinstance(claimed, Claimed):
+        return
+    with _renewed(client, keys, claimed, lease_ms):
+        finish, error, seconds = run_here(app, claimed)
+    (recorded,) = run(client, keys, ledger.finish([finish], keep_books=False))
+    note_attempt(claimed, finish, error, seconds, recorded=recorded)
+
+
+def replay(delivery: str) -> None:
+    """A dead letter's job: somebody pressed Requeue."""
+    app = _application()
+    run(_client(), Keys(app.prefix), ledger.replay([delivery]))
+
+
+@contextmanager
+def _renewed(client: "Redis", keys: Keys, claimed: Claimed, lease_ms: int) -> Iterator[None]:
+    """Keeps the lease while the processor runs."""
+    stopped = threading.Event()
+
+    def renew() -> None:
+        while not stopped.wait(lease_ms / 3000):
+            run(client, keys, ledger.renew([(claimed.delivery, claimed.fence)], lease_ms))
+
+    threading.Thread(target=renew, daemon=True).start()
+    try:
+        yield
+    finally:
+        stopped.set()
+
+
+@cache
+def _application() -> Application:
+    app = load_application(Place.from_environ())
+    configure_logs(app.config.settings.log.format, app.config.settings.log.level)
+    return app
+
+
+@cache
+def _client() -> "Redis":
+    """The server that the job came from, whatever REDIS_URL says here. Commands are never repeated
+    silently: claim and finish would look as if somebody else had done them."""
+    job = get_current_job()
+    assert job is not None, "gateway.jobs runs inside an RQ worker only"
+    pool = job.connection.connection_pool
+    options = {**pool.connection_kwargs, "socket_timeout": 5.0, "retry": Retry(NoBackoff(), 0)}
+    return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))

@@ -1,0 +1,125 @@
+"""The only place that puts parts together: configuration, processors and adapters."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from gateway.adapters.async_ledger import AsyncLedger
+from gateway.adapters.edge import Deployment, Limits
+from gateway.adapters.limiters import FloodGuard, RedisQuota
+from gateway.adapters.redis_keys import Keys
+from gateway.application import Application
+from gateway.configuration import Config, load_config
+from gateway.core import routing
+from gateway.core.schemes.signature import SignatureScheme
+from gateway.core.source import Source
+from gateway.core.template import compile_template
+from gateway.discovery import discover
+from gateway.faults import ConfigError, Fault
+from gateway.ingest import Ingest
+from gateway.plugins import Processor
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a deployment's files are. From the command line, else the environment, else defaults."""
+
+    config: Path
+    processors: Path
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Place":
+        return cls(
+            Path(environ.get("HOOKLINE_CONFIG", "config")),
+            Path(environ.get("HOOKLINE_PROCESSORS", "processors")),
+        )
+
+
+def load_application(place: Place, environ: Mapping[str, str] = os.environ) -> Application:
+    """Raises ConfigError with every fault of configuration and processors together."""
+    faults: list[Fault] = []
+    config: Config | None = None
+    try:
+        config = load_config(place.config, environ)
+    except ConfigError as error:
+        faults += error.faults
+    processors, processor_faults = discover(place.processors)
+    faults += processor_faults
+    if faults or config is None:
+        raise ConfigError(faults)
+    return Application(config, processors)
+
+
+def idle_processors(app: Application) -> list[str]:
+    """Processors of a source that is not configured: they would wait for ever. For a warning."""
+    names = [source.name for source in app.config.sources]
+    return [
+        f"{each.origin}: {each.name} waits for source {each.source!r}, which is not configured"
+        for each in app.processors.values()
+        if each.source not in names
+    ]
+
+
+def redis_url(config: Config, environ: Mapping[str, str] = os.environ) -> str | None:
+    """REDIS_URL, else redis.url of the settings; None: nothing is set."""
+    if environ.get("REDIS_URL"):
+        return environ["REDIS_URL"]
+    url = config.settings.redis.url
+    if url and url.startswith("env:"):
+        return environ.get(url.removeprefix("env:"))
+    return url
+
+
+def build_deployment(app: Application, url: str, client: "Redis") -> Deployment:
+    """What the edge serves from; a reload builds a new one and swaps it in whole."""
+    settings = app.config.settings
+    look_ms = int(settings.worker.look_interval * 1000)
+    ingest = Ingest(
+        AsyncLedger(client, Keys(app.prefix), look_ms),
+        RedisQuota(url, settings.redis.prefix, settings.redis.timeout),
+        build_router(app.processors),
+    )
+    limits = Limits(
+        settings.server.max_headers,
+        int(settings.server.max_header_bytes),
+        settings.server.body_deadline,
+    )
+    return Deployment(
+        {source.name: source for source in app.config.sources},
+        decoy(settings.server.trusted_proxies),
+        ingest,
+        FloodGuard(settings.server.flood_limit),
+        limits,
+    )
+
+
+def build_router(
+    processors: Mapping[str, Processor],
+) -> Callable[[str, str], tuple[str, ...]]:
+    routes = tuple(processor.route for processor in processors.values())
+
+    @lru_cache(maxsize=4096)  # event types come from outside: bounded
+    def route(source: str, event_type: str) -> tuple[str, ...]:
+        return routing.route(routes, source, event_type)
+
+    return route
+
+
+def decoy(trusted_proxies: int) -> Source:
+    """What an unknown path meets: a source whose secret nobody has, so that it looks like any other."""
+    scheme = SignatureScheme(
+        header=b"x-hub-signature-256", prefix=b"sha256=", message=compile_template("{body}")
+    )
+    return Source(
+        name="unknown",
+        path="",
+        queue="",
+        scheme=scheme,
+        keys=(scheme.load_key(secrets.token_bytes(32)),),
+        trusted_proxies=trusted_proxies,
+    )

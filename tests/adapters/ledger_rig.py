@@ -1,0 +1,172 @@
+"""What the ledger's tests share: events by a short name, calls in one line, a clock that can be moved.
+
+Scripts read the server's own clock, so time passes here by moving every stored time into the past.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis import Redis
+
+from gateway.adapters import ledger
+from gateway.adapters.ledger import NotClaimed
+from gateway.adapters.redis_keys import Keys
+from gateway.adapters.scripts import Call, T, run
+from gateway.core.delivery import Claimed, Finish
+from gateway.core.event import Event, delivery_id, event_id
+from gateway.core.outcomes import Acceptance, AttemptOutcome, DeadReason
+from gateway.core.retry import Dead, Decision, Done
+from gateway.core.schemes.unverified import UnverifiedScheme
+from gateway.core.source import Source
+
+LEASE: Final = 1_000_000  # milliseconds; far above what a test takes, so that only `pass_time` counts
+LOOK: Final = 2_000_000
+DONE: Final = Done()
+EXHAUSTED: Final = Dead(DeadReason.EXHAUSTED)
+OUTCOMES: Final = {Done: AttemptOutcome.DONE, type(None): AttemptOutcome.RELEASED}
+
+
+def a_source(name: str = "github", **changes: Any) -> Source:
+    return Source(name, f"/in/{name}", name, UnverifiedScheme(), (), **changes)
+
+
+GITHUB: Final = a_source()
+
+
+def an_event(value: str = "1", source: str = "github", body: bytes = b"{}") -> Event:
+    return Event(
+        id=event_id(source, "id", value.encode()),
+        source=source,
+        type="push",
+        provider_id=value,
+        headers=((b"X-GitHub-Event", b"push"), (b"X-Odd", b"\xff\xfe")),
+        body=body,
+        received_at=0.0,
+    )
+
+
+def a_delivery(value: str = "1", number: int = 1, source: str = "github") -> str:
+    return delivery_id(an_event(value, source).id, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A delivery as its event's record has it. `time` in milliseconds."""
+
+    state: str
+    attempts: int
+    crashes: int
+    fence: int
+    time: int
+    processor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    redis: "Redis"
+    keys: Keys = Keys()
+
+    def run(self, call: Call[T]) -> T:
+        return run(self.redis, self.keys, call)
+
+    def raw(self, *command: Any) -> Any:
+        return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def accept(
+        self, *values: str, source: Source = GITHUB, processors: Sequence[str] = ("archive",)
+    ) -> list[Acceptance]:
+        batch = [(an_event(value, source.name), source, processors) for value in values]
+        return self.run(ledger.accept(batch, LOOK))
+
+    def claim(
+        self,
+        *queues: tuple[str, int],
+        taken: Sequence[tuple[str, str]] = (),
+        lease_ms: int = LEASE,
+        books: bool = True,
+    ) -> list[Claimed | NotClaimed]:
+        wanted = queues or (() if taken else (("github", 1),))
+        call = ledger.claim(
+            lease_ms=lease_ms,
+            worker="w1",
+            keep_books=books,
+            queues=wanted,
+            taken=taken,
+            look_ms=LOOK,
+        )
+        return self.run(call)
+
+    def run_one(self, queue: str = "github", **options: Any) -> Claimed:
+        """The next delivery of the queue, leased; fails the test when there is none."""
+        (row,) = self.claim((queue, 1), **options)
+        assert isinstance(row, Claimed), row
+        return row
+
+    def finish(
+        self, held: Claimed, decision: Decision | None = DONE, error: str = "", *, books: bool = True
+    ) -> bool:
+        """Whether it was recorded. Decision None gives the delivery back unrun."""
+        outcome = OUTCOMES.get(type(decision), AttemptOutcome.FAILED)
+        finish = Finish(held.delivery, held.fence, decision, outcome, error)
+        (recorded,) = self.run(ledger.finish([finish], keep_books=books, look_ms=LOOK))
+        return recorded
+
+    def bury(self, value: str = "1") -> str:
+        """An accepted event whose one delivery is a dead letter now."""
+        self.accept(value)
+        assert self.finish(self.run_one(), EXHAUSTED)
+        return a_delivery(value)
+
+    def sweep(self, *sources: str, most: int = 200) -> tuple[int, int]:
+        return self.run(ledger.sweep(sources or ("github",), LOOK, most))
+
+    def row(self, delivery: str) -> Row:
+        digest, number = delivery.removeprefix("dlv_").split("-")
+        fields = self.raw("HMGET", self.keys.event(f"evt_{digest}"), *(number + c for c in "sacftpr"))
+        state, attempts, crashes, fence, time, processor, reason = (
+            (field or b"").decode() for field in fields
+        )
+        return Row(state, int(attempts), int(crashes), int(fence), int(time), processor, reason)
+
+    def queued(self, queue: str = "github") -> list[str]:
+        return [job.decode() for job in self.raw("LRANGE", self.keys.queue(queue), 0, -1)]
+
+    def members(self, zset: str) -> set[str]:
+        return {member.decode() for member in self.raw("ZRANGE", zset, 0, -1)}
+
+    def lives(self, key: str) -> int:
+        """Milliseconds until the key expires; -1 never, -2 no such key."""
+        return int(self.raw("PTTL", key))
+
+    def scan(self, pattern: str) -> list[str]:
+        return sorted(key.decode() for key in self.redis.scan_iter(pattern, count=1000))
+
+    def now(self) -> int:
+        seconds, micros = self.raw("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def pass_time(self, ms: int) -> None:
+        """Every stored time is `ms` older from now on; what would have expired is gone."""
+        for key in self.scan(f"{self.keys.event('*')}"):
+            fields: dict[bytes, bytes] = self.raw("HGETALL", key)
+            times = {f: int(v) - ms for f, v in fields.items() if re.fullmatch(rb"\d+t", f)}
+            self.redis.hset(key, mapping={name.decode(): time for name, time in times.items()})
+        for key in self.scan(self.keys.pending("*")):
+            for member in self.members(key):
+                self.redis.zincrby(key, -ms, member)
+        for key in self.scan(f"{self.keys.rq}:scheduled:*"):
+            for member in self.members(key):
+                self.redis.zincrby(key, -ms / 1000, member)
+        for key in self.scan(f"{self.keys.prefix}:*"):
+            left = self.lives(key)
+            if left > ms:
+                self.redis.pexpire(key, left - ms)
+            elif left >= 0:
+                self.redis.delete(key)
+
+    def snapshot(self) -> dict[str, tuple[bytes | None, int]]:
+        """The whole database: every key as DUMP gives it, and when it expires."""
+        return {key: (self.redis.dump(key), self.raw("PEXPIRETIME", key)) for key in self.scan("*")}
