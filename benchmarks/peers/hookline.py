@@ -44,6 +44,7 @@ def missing() -> str | None:
 
 def command(port: int, directory: Path) -> list[str]:
     """Writes a configuration and a processor under `directory`; the command that serves them."""
+    # A name of its own: a regular package `processors` on the path would hide this folder.
     config, processors = directory / "config", directory / "bench_processors"
     (config / "sources").mkdir(parents=True, exist_ok=True)
     processors.mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ LOOK_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """`word`: busy, waiting, done, dead, missing, poison, body_missing, replayed or foreign."""
+    """`word`: busy, waiting, pending, done, dead, missing, poison, body_missing, replayed or foreign."""
 
     word: str
     delivery: str

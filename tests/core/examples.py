@@ -12,15 +12,14 @@ from gateway.core.outcomes import Refusal
 from gateway.core.request import Headers, InboundRequest
 from gateway.core.schemes.basic_auth import BasicAuthScheme
 from gateway.core.schemes.signature import SignatureScheme
+from gateway.core.schemes.token import TokenScheme
 from gateway.core.template import Template, compile_template
 from gateway.core.verification import Match, Scheme, VerifiedRequest, verify
 
 NOW = 1_700_000_000.0
 BODY = b'{"id": "evt_1", "type": "thing.happened"}'
 SCHEMES: dict[str, Scheme] = {name: load_preset(name).verify.build() for name in preset_names()}
-SIGNATURES = {
-    name: scheme for name, scheme in SCHEMES.items() if isinstance(scheme, SignatureScheme)
-}
+SIGNATURES = {name: scheme for name, scheme in SCHEMES.items() if isinstance(scheme, SignatureScheme)}
 TIMED = {name: scheme for name, scheme in SIGNATURES.items() if scheme.timestamp}
 
 
@@ -73,8 +72,8 @@ def proof_header(scheme: Scheme) -> bytes:
         return scheme.header
     if isinstance(scheme, BasicAuthScheme):
         return b"authorization"
-    name: str = scheme.place.name  # type: ignore[attr-defined] - the token scheme
-    return name.encode()
+    assert isinstance(scheme, TokenScheme)
+    return scheme.place.name.encode()
 
 
 def with_header(before: InboundRequest, name: bytes, value: bytes) -> InboundRequest:
@@ -92,9 +91,7 @@ def header(of: InboundRequest, name: bytes) -> bytes:
     return value
 
 
-def verdict(
-    scheme: Scheme, incoming: InboundRequest, *numbers: int, now: float = NOW
-) -> int | Refusal:
+def verdict(scheme: Scheme, incoming: InboundRequest, *numbers: int, now: float = NOW) -> int | Refusal:
     """The index of the key that proves origin, or why it is not proven."""
     found = verify(incoming, scheme, keys(scheme, *numbers), now)
     return found.key_index if isinstance(found, VerifiedRequest) else found

@@ -19,7 +19,8 @@ local prefix, rq = KEYS[1], KEYS[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local NEVER = 253402300800 -- the year 10000: RQ's registries forget what is older than now
+-- The year 9000: RQ's registries forget what is older than now, and its dates end with the year 9999.
+local NEVER = 221845392000
 
 local function event_key(id) return prefix .. ':event:' .. id end
 local function body_key(id) return prefix .. ':body:' .. id end
@@ -33,6 +34,12 @@ end
 
 local function count(...)
   redis.call('HINCRBY', prefix .. ':counters', table.concat({...}, '|'), 1)
+end
+
+-- A server that is out of memory refuses what takes more of it, unless the script has begun to write.
+-- Only `accept` is to be refused: everything else is how the memory becomes free again.
+local function write_though_memory_is_full()
+  redis.call('DEL', prefix .. ':nothing')
 end
 
 -- Civil date of a day number: RQ keeps its times as text.
@@ -74,10 +81,12 @@ local function ring(id, number, delivery, queue, processor, look)
 end
 
 -- Whether ring number `ring_number` still lies in the queue. A queue is first in, first out, and every
--- push is counted: what was pushed before the last LLEN pushes has been taken out.
+-- push is counted: what was pushed before the last LLEN pushes has been taken out. What others push makes
+-- a lost bell look as if it lay there, until that much has been taken out too.
 local function still_rung(queue, ring_number)
-  local total = tonumber(redis.call('GET', prefix .. ':rings:' .. queue) or '0')
-  return tonumber(ring_number or '0') > total - redis.call('LLEN', rq .. ':queue:' .. queue)
+  local mine, total = tonumber(ring_number or '0'), tonumber(redis.call('GET', prefix .. ':rings:' .. queue) or '0')
+  if mine > total then return false end -- the count was lost
+  return mine > total - redis.call('LLEN', rq .. ':queue:' .. queue)
 end
 
 -- The number of a look is the fence that its claim gives out. Takes all of it out of RQ's books:
@@ -87,6 +96,11 @@ local function forget_look(delivery, queue, look)
   redis.call('ZREM', rq .. ':wip:' .. queue, job .. ':' .. look)
   redis.call('ZREM', rq .. ':failed:' .. queue, job)
   redis.call('DEL', rq .. ':job:' .. job, rq .. ':results:' .. job)
+end
+
+-- The job of a look that is not to come: the sweeper may have rung for a holder that was only late.
+local function forget_next_look(delivery, fence)
+  redis.call('DEL', rq .. ':job:' .. delivery .. '-' .. (fence + 1))
 end
 
 -- From the last delivery's end the record lives for the dedup window, the body for the retention.
@@ -102,18 +116,23 @@ local function end_if_all_done(id)
 end
 
 -- A dead letter is a failed job for RQ's tools, under the delivery's own id; its Requeue is our replay.
+local function file_failed(delivery, queue, processor)
+  write_job(delivery, queue, 'replay', delivery, processor, 'failed')
+  redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
+  redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
+end
+
 local function bury(id, number, delivery, reason, trace)
   local record = event_key(id)
-  local of = redis.call('HMGET', record, 's', 'q', number .. 'p')
+  local of = redis.call('HMGET', record, 's', 'q', number .. 'p', number .. 'f')
   local source, queue, processor = of[1], of[2], of[3]
   redis.call('HSET', record, number .. 's', 'dead', number .. 't', now, number .. 'r', reason)
   redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
   redis.call('ZADD', prefix .. ':dead:' .. source, now, delivery)
-  write_job(delivery, queue, 'replay', delivery, processor, 'failed')
-  redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
+  forget_next_look(delivery, tonumber(of[4]))
+  file_failed(delivery, queue, processor)
   redis.call('DEL', rq .. ':results:' .. delivery)
   redis.call('XADD', rq .. ':results:' .. delivery, '*', 'type', '2', 'exc_string', trace)
-  redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
   count('dead', source, reason)
 end
 
@@ -130,7 +149,13 @@ local function revive(id, number, delivery, look_ms, also_done)
   local source, queue, processor, state = of[1], of[2], of[3], of[4]
   if not state then return 'missing' end
   if state ~= 'dead' and not (also_done and state == 'done') then return state end
-  if redis.call('EXISTS', body_key(id)) == 0 then return 'body_missing' end
+  if redis.call('EXISTS', body_key(id)) == 0 then
+    -- A pressed Requeue has taken it out of the failed ones.
+    if state == 'dead' and not redis.call('ZSCORE', rq .. ':failed:' .. queue, delivery) then
+      file_failed(delivery, queue, processor)
+    end
+    return 'body_missing'
+  end
   if state == 'done' then redis.call('HINCRBY', record, 'o', 1) end
   unbury(delivery, source, queue)
   redis.call('HSET', record, number .. 's', 'pending', number .. 'a', 0, number .. 'c', 0,

@@ -37,24 +37,18 @@ while at <= #ARGV do
   if known then
     replies[#replies + 1] = repeated(id, tonumber(known), ARGV[at + 7] == '1')
   else
-    local fields = {'s', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
-      'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors}
-    for number = 1, processors do
-      local name = ARGV[at + 10 + number]
-      for _, value in ipairs({'p', name, 's', 'pending', 'a', 0, 'c', 0, 'f', 0, 't', now}) do
-        fields[#fields + 1] = value
-      end
-      for i = #fields - 11, #fields, 2 do fields[i] = number .. fields[i] end
-    end
-    redis.call('HSET', record, unpack(fields))
+    redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
+      'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
     redis.call('DEL', body_key(id))
     redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
     redis.call('ZADD', prefix .. ':events:' .. source, now, id)
     redis.call('SADD', prefix .. ':sources', source)
     for number = 1, processors do
-      local delivery = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number
+      local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 10 + number]
+      redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
+        number .. 'c', 0, number .. 'f', 0, number .. 't', now)
       redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
-      ring(id, tostring(number), delivery, queue, ARGV[at + 10 + number], 1)
+      ring(id, tostring(number), delivery, queue, processor, 1)
     end
     replies[#replies + 1] = 'accepted'
   end

@@ -6,10 +6,11 @@
 -- then (queue, how many to take) pairs, then job or delivery ids that were taken already.
 -- Replies a list each: {run, delivery, fence, attempt, crashes, source, type, provider's id, received ms,
 -- processor, event, headers, body} or {another word, delivery, processor, source}:
--- busy | waiting | done | dead | missing | poison | body_missing | replayed | foreign
+-- busy | waiting | pending | done | dead | missing | poison | body_missing | replayed | foreign
 local lease_ms, most_crashes, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local keep_books, poison_trace, body_trace, look_ms = ARGV[4] == '1', ARGV[5], ARGV[6], tonumber(ARGV[7])
 local replies = {}
+write_though_memory_is_full()
 
 local function mark_started(job, queue, delivery, processor, fence)
   if redis.call('EXISTS', rq .. ':job:' .. job) == 0 then
@@ -64,6 +65,14 @@ local function lease(id, number, delivery, look)
 end
 
 -- A job id without a look is a dead letter's: somebody pressed Requeue.
+local function requeued(id, number, delivery)
+  local word = revive(id, number, delivery, look_ms, false)
+  if keep_books and word ~= 'body_missing' then
+    redis.call('DEL', rq .. ':job:' .. delivery, rq .. ':results:' .. delivery)
+  end
+  return {word == 'leased' and 'busy' or word, delivery}
+end
+
 local function take(text, queue)
   local id, number, delivery, look = parse(text)
   if not id then
@@ -74,9 +83,7 @@ local function take(text, queue)
     end
     return {'foreign', text}
   end
-  if queue and not look then
-    return {revive(id, number, delivery, look_ms, false), delivery}
-  end
+  if queue and not look then return requeued(id, number, delivery) end
   return lease(id, number, delivery, look)
 end
 

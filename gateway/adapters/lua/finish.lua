@@ -1,10 +1,11 @@
 -- Records how attempts ended, each only with the current fence: a late finisher cannot overwrite.
 --
--- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence, done|wait|dead|release|crash,
+-- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence, done|wait|dead|release,
 -- delay ms, outcome or reason, attempt's outcome, trace for RQ's tools, what went wrong (JSON, or '').
 -- Replies a word each: finished | stale.
 local keep_books, look_ms = ARGV[1] == '1', tonumber(ARGV[2])
 local replies = {}
+write_though_memory_is_full()
 
 local function wait(id, number, delivery, source, queue, processor, fence, delay)
   local record = event_key(id)
@@ -12,7 +13,8 @@ local function wait(id, number, delivery, source, queue, processor, fence, delay
   redis.call('ZADD', prefix .. ':pending:' .. source, now + delay, delivery)
   local job = delivery .. '-' .. (fence + 1)
   write_job(job, queue, 'deliver', delivery, processor, 'scheduled')
-  redis.call('ZADD', rq .. ':scheduled:' .. queue, math.floor((now + delay) / 1000), job)
+  -- Rounded up: RQ's scheduler, where one runs, must not ring before the time has come.
+  redis.call('ZADD', rq .. ':scheduled:' .. queue, math.ceil((now + delay) / 1000), job)
 end
 
 -- Given back unrun, on shutdown: it was no attempt.
@@ -41,6 +43,7 @@ for i = 3, #ARGV, 8 do
     if verdict == 'done' then
       redis.call('HSET', record, number .. 's', 'done', number .. 't', now, number .. 'r', '')
       redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
+      forget_next_look(delivery, fence)
       end_if_all_done(id)
     elseif verdict == 'wait' then
       wait(id, number, delivery, source, queue, processor, fence, delay)

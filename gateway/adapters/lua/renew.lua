@@ -2,6 +2,7 @@
 -- Replies 1 (still yours) or 0 (lost) each.
 local lease_ms = tonumber(ARGV[1])
 local replies = {}
+write_though_memory_is_full()
 for i = 2, #ARGV, 2 do
   local id, number, delivery = parse(ARGV[i])
   local of = redis.call('HMGET', event_key(id), number .. 's', number .. 'f', 's')

@@ -4,11 +4,12 @@
 -- ARGV: most deliveries a source, look ms, then sources. Replies {looked at, rung}.
 local most, look_ms = ARGV[1], tonumber(ARGV[2])
 local looked, rung = 0, 0
+write_though_memory_is_full()
 
 local function look(source, delivery)
   local id, number = parse(delivery)
-  local of = redis.call('HMGET', event_key(id), number .. 's', number .. 'q', number .. 'f', number .. 'a',
-    'q', number .. 'p')
+  local of = id and redis.call('HMGET', event_key(id), number .. 's', number .. 'q', number .. 'f', number .. 'a',
+    'q', number .. 'p') or {}
   local state, queue, processor, fence = of[1], of[5], of[6], tonumber(of[3] or 0)
   if not state or state == 'done' or state == 'dead' then
     redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
@@ -23,6 +24,8 @@ local function look(source, delivery)
   elseif state == 'leased' then
     forget_look(delivery, queue, fence)
   end
+  -- A stock worker may have taken the bell and failed before it claimed.
+  forget_look(delivery, queue, fence + 1)
   ring(id, number, delivery, queue, processor, fence + 1)
   rung = rung + 1
 end
