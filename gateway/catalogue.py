@@ -146,6 +146,8 @@ class Identity(Strict):
 
     event_id: tuple[TemplateText, ...] = ()
     event_id_signed: bool = True
+    id_prefix: str = ""
+    """What the provider's ids begin with: for the ids of samples that we send."""
     event_type: tuple[TemplateText, ...] = ()
 
     def build(self) -> IdentityRules:

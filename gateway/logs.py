@@ -29,6 +29,7 @@ def configure_logs(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _without_blanks,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(
                 fmt="%H:%M:%S.%f" if console else "iso",
@@ -43,6 +44,13 @@ def configure_logs(
     )
     # Libraries' own lines: only what needs a person, and never through the root's default format.
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _without_blanks(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A field that says nothing is left out."""
+    return {key: value for key, value in event.items() if value is not None}
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

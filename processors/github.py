@@ -54,8 +54,11 @@ def flaky_check(event: Event) -> None:
 
 
 def _fail_on_demand(external_id: str, attempt: int) -> None:
-    # For demonstrations only. "fail:2" fails the first two attempts, "fail:always" each of them:
-    # watch the retries, the dead letter, and a replay, without breaking anything.
+    # For demonstrations only. "fail:2" fails the first two attempts, "fail:always" each of them, and
+    # "fail:outage" for as long as a file named `outage` lies in the journal's directory: watch the
+    # retries, the dead letter, and a replay that succeeds, without breaking anything.
+    if external_id == "fail:outage" and not (journal.directory() / "outage").exists():
+        return
     times = external_id.removeprefix("fail:")
     if external_id.startswith("fail:") and (not times.isdecimal() or attempt <= int(times)):
         raise ConnectionError("the build server does not answer (external_id asked for a failure)")

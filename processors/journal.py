@@ -45,7 +45,7 @@ def append(name: str, key: str, text: str) -> None:
     """
     with _database() as database:
         if _insert(database, name, key, {}):
-            _write(_directory() / name, text)
+            _write(directory() / name, text)
 
 
 def _insert(database: sqlite3.Connection, kind: str, key: str, facts: dict[str, Any]) -> bool:
@@ -68,14 +68,14 @@ def _write(path: Path, text: str) -> None:
 @contextmanager
 def _database() -> Iterator[sqlite3.Connection]:
     # One connection a call: processors run in many threads, a connection belongs to one.
-    path = _directory() / "journal.sqlite3"
+    path = directory() / "journal.sqlite3"
     with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as database:
         database.execute(TABLE)
         with database:  # commits, or rolls back when the effect failed
             yield database
 
 
-def _directory() -> Path:
+def directory() -> Path:
     path = Path(os.environ.get("HOOKLINE_JOURNAL_DIR", ".hookline/journal"))
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -64,6 +64,7 @@ _TAIL = """\
 
 _HEADERS = {
     "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # see _page
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -88,8 +89,8 @@ class GuardedDashboard:
             answer = self._refusal(request) or self._answer(request)
         except Exception as error:  # its traceback page would show what is in Redis
             answer = _failure(request, error)
-        answer.headers.update(_HEADERS)
-        answer.headers.setdefault("Content-Security-Policy", _content_security_policy())
+        for name, value in _HEADERS.items():
+            answer.headers.setdefault(name, value)
         return answer(environ, start_response)
 
     def _refusal(self, request: "Request") -> "Response | None":
@@ -98,7 +99,7 @@ class GuardedDashboard:
         methods = _methods(request.path)
         if host is None or host["name"] not in self.allowed_hosts:
             # Else a page whose name is rebound to our address would count as our own.
-            return _line(403, "This host name is not one of the dashboard's: add it to them.")
+            return _line(403, "Not a host name of this dashboard: add it to the allowed hosts.")
         if not self._knows(request):
             login = {"WWW-Authenticate": 'Basic realm="Hookline", charset="UTF-8"'}
             return _line(401, "Log in with any user name and the dashboard's token.", login)
@@ -317,25 +318,20 @@ def _escaped(value: Any, spared: frozenset[str] = frozenset()) -> Any:
 
 
 def _page(body: bytes, root: str) -> "Response":
-    scripts = _INLINE_SCRIPT.findall(body)
-    page = _text(body.decode().replace("</body>", _TAIL.format(root=root)), "text/html")
-    page.headers["Content-Security-Policy"] = _content_security_policy(scripts)
-    return page
+    """One of its pages, under a policy as tight as it bears.
 
-
-def _content_security_policy(inline_scripts: Iterable[bytes] = ()) -> str:
-    """As tight as the pages bear: their own inline script by its hash, so no injected one runs.
-
-    Underscore compiles its templates (unsafe-eval); the pages have style attributes, and
-    Bootstrap's icons are data: images.
+    Its inline script is allowed by hash, so none that is injected runs. Underscore compiles its
+    templates (unsafe-eval), elements have style attributes, Bootstrap's icons are data: images.
     """
-    hashes = (base64.b64encode(hashlib.sha256(s).digest()).decode() for s in inline_scripts)
-    sources = " ".join(["'self'", "'unsafe-eval'", *(f"'sha256-{digest}'" for digest in hashes)])
-    return (
-        f"default-src 'none'; script-src {sources}; style-src 'self';"
+    digests = (hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(body))
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    page = _text(body.decode().replace("</body>", _TAIL.format(root=root)), "text/html")
+    page.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self';"
         " style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+    return page
 
 
 def _failure(request: "Request", error: Exception) -> "Response":

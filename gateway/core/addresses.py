@@ -21,7 +21,6 @@ from gateway.core.outcomes import Refusal
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 FLOOD_PREFIX_V6: Final = 64  # one customer's network: counting single addresses would be no limit
-MAX_FORWARDED: Final = 4096
 
 
 def parse_address(text: str) -> Address | None:
@@ -43,11 +42,11 @@ def client_address(
     """Who called: the peer, or with N trusted proxies the Nth X-Forwarded-For entry from the right.
 
     None when there is no such entry or it is no address: then nothing can be said about the caller.
+    However much stands to the left of that entry, it changes nothing.
     """
     if trusted_proxies == 0:
         return parse_address(peer) if peer else None
-    joined = b",".join(forwarded)
-    entries = joined.split(b",") if joined and len(joined) <= MAX_FORWARDED else []
+    entries = b",".join(forwarded).rsplit(b",", trusted_proxies)
     if len(entries) < trusted_proxies:
         return None
     return parse_address(entries[-trusted_proxies].decode("latin-1"))

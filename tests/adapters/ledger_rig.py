@@ -3,7 +3,6 @@
 Scripts read the server's own clock, so time passes here by moving every stored time into the past.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +25,27 @@ LOOK: Final = 2_000_000
 DONE: Final = Done()
 EXHAUSTED: Final = Dead(DeadReason.EXHAUSTED)
 OUTCOMES: Final = {Done: AttemptOutcome.DONE, type(None): AttemptOutcome.RELEASED}
+
+PASS_TIME: Final = """
+local prefix, rq, ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+for _, key in ipairs(redis.call('KEYS', prefix .. ':event:*')) do
+  local fields = redis.call('HGETALL', key)
+  for i = 1, #fields, 2 do
+    if string.match(fields[i], '^%d+t$') then redis.call('HINCRBY', key, fields[i], -ms) end
+  end
+end
+for pattern, age in pairs({[prefix .. ':pending:*'] = ms, [rq .. ':scheduled:*'] = ms / 1000}) do
+  for _, key in ipairs(redis.call('KEYS', pattern)) do
+    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      redis.call('ZINCRBY', key, -age, member)
+    end
+  end
+end
+for _, key in ipairs(redis.call('KEYS', prefix .. ':*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 then redis.call('PEXPIRE', key, left - ms) end
+end
+"""
 
 
 def a_source(name: str = "github", **changes: Any) -> Source:
@@ -150,22 +170,7 @@ class Rig:
 
     def pass_time(self, ms: int) -> None:
         """Every stored time is `ms` older from now on; what would have expired is gone."""
-        for key in self.scan(f"{self.keys.event('*')}"):
-            fields: dict[bytes, bytes] = self.raw("HGETALL", key)
-            times = {f: int(v) - ms for f, v in fields.items() if re.fullmatch(rb"\d+t", f)}
-            self.redis.hset(key, mapping={name.decode(): time for name, time in times.items()})
-        for key in self.scan(self.keys.pending("*")):
-            for member in self.members(key):
-                self.redis.zincrby(key, -ms, member)
-        for key in self.scan(f"{self.keys.rq}:scheduled:*"):
-            for member in self.members(key):
-                self.redis.zincrby(key, -ms / 1000, member)
-        for key in self.scan(f"{self.keys.prefix}:*"):
-            left = self.lives(key)
-            if left > ms:
-                self.redis.pexpire(key, left - ms)
-            elif left >= 0:
-                self.redis.delete(key)
+        self.redis.eval(PASS_TIME, 0, self.keys.prefix, self.keys.rq, ms)
 
     def snapshot(self) -> dict[str, tuple[bytes | None, int]]:
         """The whole database: every key as DUMP gives it, and when it expires."""

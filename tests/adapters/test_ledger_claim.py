@@ -1,4 +1,4 @@
-"""`claim`: a lease for one holder at a time, an attempt counted before it runs, a crash counted after."""
+"""`claim`: one holder at a time, an attempt counted before it runs, a crash counted after."""
 
 import pytest
 from redis import Redis
@@ -236,8 +236,8 @@ def test_a_taken_id_with_its_queue_is_a_job_and_without_one_a_delivery(rig: Rig)
 
 def test_taken_ids_and_queues_go_together_in_one_call(rig: Rig) -> None:
     rig.accept(*"123")
-    (job,) = rig.redis.lpop(rig.keys.queue("github"), 1) or []
-    rows = rig.claim(("github", 5), taken=[(job.decode(), "github")])
+    job = rig.raw("LPOP", rig.keys.queue("github")).decode()
+    rows = rig.claim(("github", 5), taken=[(job, "github")])
     assert [row.delivery for row in rows] == [a_delivery("2"), a_delivery("3"), a_delivery("1")]
     assert all(isinstance(row, Claimed) for row in rows)
 

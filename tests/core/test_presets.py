@@ -38,20 +38,20 @@ every_timed = pytest.mark.parametrize("scheme", TIMED.values(), ids=TIMED)
 NO_PROOF = (Refusal.MISSING_SIGNATURE, Refusal.MALFORMED_SIGNATURE, Refusal.SIGNATURE_MISMATCH)
 
 # "schlüssel" in UTF-8, an Arabic digit, format strings, other providers' prefixes without a value
-JUNK = (
-    b"garbage",
-    b" ",
-    b"=",
-    b",",
-    b"\x00",
-    b"\xff\xfe",
-    b"schl\xc3\xbcssel",
-    b"v1,=\xd9\xa3",
-    b"%s%n",
-)
-JUNK += (b"0" * 64, b"A" * 5000, b"t=1,v1=zz", b"v0=", b"v1,", b"sha256=", b"sha256=0g", b"Basic ")
-ODD_TIMES = (b"soon", b"+1700000000", b"-1", b"1_700_000_000", b" 1700000000", b"1.7e9", b"0x6553f100")
-ODD_TIMES += (b"\xd9\xa1\xd9\xa2", b"1" * 16, b"1" * 3000, b"nan", b"1700000000.0", b"\xff")
+JUNK = [b"garbage", b" ", b"=", b",", b"\x00", b"\xff\xfe", b"schl\xc3\xbcssel", b"v1,=\xd9\xa3"]
+JUNK += [
+    b"0" * 64,
+    b"A" * 5000,
+    b"t=1,v1=zz",
+    b"v0=",
+    b"v1,",
+    b"sha256=",
+    b"sha256=0g",
+    b"Basic ",
+    b"%n",
+]
+ODD_TIMES = [b"soon", b"+1700000000", b"-1", b"1_700_000_000", b" 1700000000", b"1.7e9", b"0x6553f100"]
+ODD_TIMES += [b"\xd9\xa1\xd9\xa2", b"1" * 16, b"1" * 3000, b"nan", b"1700000000.0", b"\xff"]
 
 
 def time_of(scheme: SignatureScheme) -> Timestamp:

@@ -1,0 +1,89 @@
+"""`hookline schema`: JSON Schemas of the configuration files, for editors.
+
+They describe a file as it is written: durations and sizes as text, and no null, which TOML has not.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from gateway.cli.sources import duration_text, size_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+TITLES: Final = {
+    "gateway": "Hookline: gateway.toml",
+    "source": "Hookline: sources/NAME.toml",
+    "preset": "Hookline: presets/NAME.toml",
+}
+
+
+@click.command()
+@click.argument("which", type=click.Choice(list(TITLES)), default="gateway")
+@click.option(
+    "--write",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write all of them to DIR/NAME.json instead.",
+)
+def command(which: str, write: Path | None) -> None:
+    """Print the JSON Schema of gateway.toml (default), of a source's file, or of a preset's."""
+    if write is None:
+        click.echo(text_of(which), nl=False)
+        return
+    write.mkdir(parents=True, exist_ok=True)
+    for name in TITLES:
+        (write / f"{name}.json").write_text(text_of(name), encoding="utf-8")
+        click.echo(f"{write / name}.json", err=True)
+
+
+def text_of(which: str) -> str:
+    return json.dumps(schema_of(which), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_of(which: str) -> dict[str, Any]:
+    """The schema of one kind of file, by its name in TITLES."""
+    schema = _as_written(_model(which).model_json_schema())
+    return {"$schema": DRAFT, **schema, "title": TITLES[which]}
+
+
+def _model(which: str) -> "type[BaseModel]":
+    from gateway.catalogue import Preset
+    from gateway.settings import Settings
+    from gateway.sources import SourceFile
+
+    return {"gateway": Settings, "source": SourceFile, "preset": Preset}[which]
+
+
+def _as_written(node: Any) -> Any:
+    """Defaults in the file's notation; no null; no titles that only repeat a key's name."""
+    if isinstance(node, list):
+        return [_as_written(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if {"type": "null"} in node.get("anyOf", ()):
+        rest = [each for each in node["anyOf"] if each != {"type": "null"}]
+        node = {**node, **(rest[0] if len(rest) == 1 else {"anyOf": rest})}
+        node = node if len(rest) > 1 else {k: v for k, v in node.items() if k != "anyOf"}
+    default = _default(node)
+    kept = {key: _as_written(value) for key, value in node.items() if not _is_noise(key, value)}
+    return kept if default is None else {**kept, "default": default}
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    return key in ("title", "default") and not isinstance(value, dict)
+
+
+def _default(node: dict[str, Any]) -> Any:
+    """A table has none of its own: its keys have."""
+    value = node.get("default")
+    if isinstance(value, dict):
+        return None
+    if isinstance(value, float) and node.get("type") == "string":
+        return duration_text(value)
+    is_size = isinstance(value, int) and {"type": "integer", "minimum": 0} in node.get("anyOf", ())
+    return size_text(value) if is_size else value
