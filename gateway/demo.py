@@ -176,6 +176,9 @@ class Demo:
         return Row(what, source, event_type, (status,), became, "refused")
 
     def _limited(self) -> Row:
+        # A demo a moment ago used up this minute's share.
+        for key in self._redis.scan_iter(f"{self._keys.prefix}:quota*/limited/*"):
+            self._redis.delete(key)
         status = []
         for _ in range(5):
             source, draft = self._draft("limited", "push")

@@ -1,6 +1,7 @@
 """Flow 1: from a request whose body has been read to the outcome that the caller is told.
 
-The order is the design's: unsigned handshake, proof of origin, quota, identity, routing, ledger.
+The order is the design's: handshake, proof of origin, quota, identity, routing, ledger. A handshake
+that must be signed is answered after the proof, and costs no quota.
 This flow sees no status code; `adapters/responses.py` maps outcomes to HTTP.
 """
 
@@ -68,6 +69,11 @@ class Ingest:
         verified = verify(request, source.scheme, source.keys, request.received_at)
         if isinstance(verified, Refusal):
             return Ending(Outcome.REFUSED, refusal=verified)
+        # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
+        if source.handshakes and (
+            reply := handshake.answer(source.handshakes, verified.fields, signed=True)
+        ):
+            return Ending(Outcome.HANDSHAKE, reply=reply, key_index=verified.key_index)
         if request.method != "POST":
             return Ending(Outcome.METHOD_NOT_ALLOWED)
         try:
@@ -81,10 +87,6 @@ class Ingest:
         retry_after = await self.quota.charge(source) if source.rate_limit else None
         if retry_after is not None:
             return Ending(Outcome.RATE_LIMITED, retry_after=retry_after)
-        if source.handshakes and (
-            reply := handshake.answer(source.handshakes, verified.fields, signed=True)
-        ):
-            return Ending(Outcome.HANDSHAKE, reply=reply, key_index=verified.key_index)
         event = identify(verified, source.name, source.identity)
         processors = self.route(source.name, event.type)
         if not processors:

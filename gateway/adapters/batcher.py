@@ -14,7 +14,10 @@ R = TypeVar("R")
 
 
 class Batcher(Generic[T, R]):
-    """`flush` gets up to `most_items` items, of at most `most_bytes` together, and answers each."""
+    """`flush` gets up to `most_items` items, of at most `most_bytes` together, and answers each.
+
+    One item that is larger by itself goes alone.
+    """
 
     def __init__(
         self,
@@ -43,16 +46,17 @@ class Batcher(Generic[T, R]):
         try:
             while self._waiting:
                 batch = self._take()
+                if not batch:
+                    continue
                 try:
                     answers = await self._flush([item for item, _ in batch])
+                    for (_, future), answer in zip(batch, answers, strict=True):
+                        if not future.done():
+                            future.set_result(answer)
                 except Exception as error:  # every waiter must hear of it
                     for _, future in batch:
                         if not future.done():
                             future.set_exception(error)
-                else:
-                    for (_, future), answer in zip(batch, answers, strict=True):
-                        if not future.done():
-                            future.set_result(answer)
         finally:
             self._sender = None
 
@@ -62,10 +66,10 @@ class Batcher(Generic[T, R]):
         used = 0
         while self._waiting and len(batch) < self._most_items:
             item, future = self._waiting[0]
-            used += self._size(item)
-            if batch and used > self._most_bytes:
-                break
-            self._waiting.popleft()
             if not future.done():
+                used += self._size(item)
+                if batch and used > self._most_bytes:
+                    break
                 batch.append((item, future))
+            self._waiting.popleft()
         return batch

@@ -28,7 +28,10 @@ CHEAP: Final = frozenset(
         Outcome.FLOODED,
         Outcome.METHOD_NOT_ALLOWED,
         Outcome.HEADERS_TOO_LARGE,
+        Outcome.BODY_TOO_LARGE,
+        Outcome.BODY_TIMEOUT,
         Outcome.DISCONNECTED,
+        Outcome.HANDSHAKE,
     }
 )
 
@@ -98,6 +101,8 @@ class Edge:
             size = len(request.body) if request else 0
             if request and ending is None:
                 ending = await deployment.ingest.receive(request, source)
+        except asyncio.CancelledError:  # the grace after SIGTERM is over: it may or may not be stored
+            ending = Ending(Outcome.UNAVAILABLE)
         except Exception as error:  # a bug of ours: the caller gets a plain 500, the log says where
             self._log.error("request.failed", error=type(error).__name__, where=_where(error))
             ending = Ending(Outcome.INTERNAL_ERROR)
@@ -118,9 +123,7 @@ class Edge:
             return None, Ending(Outcome.METHOD_NOT_ALLOWED)
         raw = scope["headers"]
         limits = deployment.limits
-        if len(raw) > limits.max_headers or (
-            sum(len(name) + len(value) for name, value in raw) > limits.max_header_bytes
-        ):
+        if len(raw) > limits.max_headers or _head_size(scope) > limits.max_header_bytes:
             return None, Ending(Outcome.HEADERS_TOO_LARGE)
         headers = Headers(tuple((name, value) for name, value in raw))
         peer = scope["client"][0] if scope.get("client") else None
@@ -169,6 +172,12 @@ class Edge:
             ms=round(seconds * 1000, 2),
             left_out=left_out or None,
         )
+
+
+def _head_size(scope: Any) -> int:
+    """Bytes of the URL and of all header fields."""
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope["path"]) + len(scope["query_string"])
 
 
 async def _read_body(receive: Any, headers: Headers, most: int) -> bytes:

@@ -125,15 +125,17 @@ class RedisQuota:
 
     async def _charge_many(self, source: Source, many: int) -> list[float | None]:
         item = _parsed(source.rate_limit or "")
-        if await self._limiter.hit(item, source.name, cost=many):
-            return [None] * many
-        # Not all of them fit: charge one by one, so that exactly the allowed number gets through.
-        answers: list[float | None] = []
-        while len(answers) < many and await self._limiter.hit(item, source.name):
-            answers.append(None)
-        if len(answers) < many:
-            answers += [await self._wait(item, source)] * (many - len(answers))
-        return answers
+        within, step = 0, many
+        # Not all of them fit? Halves of what is left: exactly the allowed number gets through, and a
+        # flood of a source costs a few writes a batch, not one a request.
+        while step:
+            if await self._limiter.hit(item, source.name, cost=step):
+                within += step
+            step = min(step // 2, many - within)
+        allowed: list[float | None] = [None] * within
+        if within < many:
+            allowed += [await self._wait(item, source)] * (many - within)
+        return allowed
 
     async def _wait(self, item: RateLimitItem, source: Source) -> float:
         stats = await self._limiter.get_window_stats(item, source.name)

@@ -28,10 +28,19 @@ NEGATIVE: Final[dict[Outcome, tuple[int, bytes]]] = {
     Outcome.INTERNAL_ERROR: (500, b'{"error":"internal error"}'),
     Outcome.UNAVAILABLE: (503, b'{"error":"temporarily unavailable"}'),
 }
-# Unread bytes may follow on the connection: it can not be used again.
+# Unread bytes may follow on the connection, without end: it is not used again. All refusals are among
+# them, so that a forbidden address, whose body nobody reads, looks like a wrong signature.
 CLOSING: Final = frozenset(
-    {Outcome.BODY_TIMEOUT, Outcome.BODY_TOO_LARGE, Outcome.HEADERS_TOO_LARGE, Outcome.FLOODED}
+    {
+        Outcome.REFUSED,
+        Outcome.METHOD_NOT_ALLOWED,
+        Outcome.BODY_TIMEOUT,
+        Outcome.BODY_TOO_LARGE,
+        Outcome.HEADERS_TOO_LARGE,
+        Outcome.FLOODED,
+    }
 )
+NO_CONTENT: Final = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ def respond(ending: Ending, source: Source) -> Response:
 
 
 def _positive(reply: Reply) -> Response:
+    if reply.status == NO_CONTENT:  # no body and no length: what follows is the next answer
+        return Response(reply.status, [], b"")
     headers = [(b"content-length", str(len(reply.body)).encode())]
     if reply.body:
         headers.append((b"content-type", reply.content_type.encode("latin-1", "replace")))

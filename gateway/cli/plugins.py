@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,7 +14,7 @@ from gateway.cli.common import (
     print_json,
     print_table,
 )
-from gateway.cli.sources import duration_text
+from gateway.cli.sources import duration_text, short
 
 if TYPE_CHECKING:
     from gateway.plugins import Processor
@@ -54,8 +53,8 @@ def facts_of(processor: "Processor") -> dict[str, Any]:
         "kind": "async" if processor.is_async else "sync",
         "timeout": processor.timeout,
         "model": processor.model.__name__ if processor.model else None,
-        "origin": _short(processor.origin),
-        "registry": _package_of(processor) or _short(processor.origin.rpartition(":")[0]),
+        "origin": short(processor.origin),
+        "registry": _package_of(processor) or short(processor.origin.rpartition(":")[0]),
     }
 
 
@@ -79,9 +78,3 @@ def _package_of(processor: "Processor") -> str | None:
             if any(each is processor for each in entry.load().processors):
                 return f"{entry.dist.name if entry.dist else 'package'} ({entry.value})"
     return None
-
-
-def _short(path: str) -> str:
-    """Relative where it lies below us: shorter, and an editor opens it all the same."""
-    here = f"{Path.cwd()}/"
-    return path.removeprefix(here)

@@ -56,7 +56,12 @@ def _model(which: str) -> "type[BaseModel]":
     from gateway.settings import Settings
     from gateway.sources import SourceFile
 
-    return {"gateway": Settings, "source": SourceFile, "preset": Preset}[which]
+    models: dict[str, type[BaseModel]] = {
+        "gateway": Settings,
+        "source": SourceFile,
+        "preset": Preset,
+    }
+    return models[which]
 
 
 def _as_written(node: Any) -> Any:
@@ -65,25 +70,31 @@ def _as_written(node: Any) -> Any:
         return [_as_written(each) for each in node]
     if not isinstance(node, dict):
         return node
-    if {"type": "null"} in node.get("anyOf", ()):
-        rest = [each for each in node["anyOf"] if each != {"type": "null"}]
-        node = {**node, **(rest[0] if len(rest) == 1 else {"anyOf": rest})}
-        node = node if len(rest) > 1 else {k: v for k, v in node.items() if k != "anyOf"}
+    node = _without_null(node)
     default = _default(node)
-    kept = {key: _as_written(value) for key, value in node.items() if not _is_noise(key, value)}
-    return kept if default is None else {**kept, "default": default}
+    written = {
+        key: _as_written(value)
+        for key, value in node.items()
+        if key != "default" and not (key == "title" and isinstance(value, str))
+    }
+    return written if default is None else {**written, "default": default}
 
 
-def _is_noise(key: str, value: Any) -> bool:
-    return key in ("title", "default") and not isinstance(value, dict)
+def _without_null(node: dict[str, Any]) -> dict[str, Any]:
+    kinds = [each for each in node.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) == 1:
+        return {**{key: value for key, value in node.items() if key != "anyOf"}, **kinds[0]}
+    return {**node, "anyOf": kinds} if kinds else node
 
 
 def _default(node: dict[str, Any]) -> Any:
-    """A table has none of its own: its keys have."""
-    value = node.get("default")
-    if isinstance(value, dict):
-        return None
-    if isinstance(value, float) and node.get("type") == "string":
-        return duration_text(value)
-    is_size = isinstance(value, int) and {"type": "integer", "minimum": 0} in node.get("anyOf", ())
-    return size_text(value) if is_size else value
+    """As it would be written. A table has none of its own: its keys have."""
+    match node.get("default"):
+        case dict():
+            return None
+        case float(seconds) if node.get("type") == "string":
+            return duration_text(seconds)
+        case int(size) if {"type": "integer", "minimum": 0} in node.get("anyOf", ()):
+            return size_text(size)
+        case value:
+            return value

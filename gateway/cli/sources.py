@@ -1,6 +1,7 @@
 """`hookline sources`: what each configured sender adds up to. Secrets are shown by reference only."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -36,7 +37,7 @@ COLUMNS: Final = (
     "processors",
 )
 TIMES: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
-SIZES: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1))
+SIZES: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
 @click.group(invoke_without_command=True)
@@ -111,7 +112,8 @@ def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
         },
         **_facts_of_preset(source.preset),
         "processors": [
-            {"name": each.name, "events": list(each.events), "origin": each.origin} for each in wanting
+            {"name": each.name, "events": list(each.events), "origin": short(each.origin)}
+            for each in wanting
         ],
     }
 
@@ -171,8 +173,18 @@ def _lines(facts: dict[str, Any], table: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             yield from _lines(value, f"{table}{name}.")
         elif isinstance(value, list):
-            texts = [text_of(name, each) for each in value] or ["none"]
-            yield from zip([f"{table}{name}"] + [""] * (len(texts) - 1), texts, strict=True)
+            yield from _items(table, name, value)
+        else:
+            yield f"{table}{name}", text_of(name, value)
+
+
+def _items(table: str, name: str, values: list[Any]) -> Iterator[tuple[str, str]]:
+    """A line each with the key on all of them, so that `grep` finds them."""
+    if not values:
+        yield f"{table}{name}", "none"
+    for index, value in enumerate(values):
+        if isinstance(value, dict) and name not in TEXTS:
+            yield from _lines(value, f"{table}{name}[{index}].")
         else:
             yield f"{table}{name}", text_of(name, value)
 
@@ -190,6 +202,11 @@ def _processor_text(processor: dict[str, Any]) -> str:
     return f"{processor['name']} ({', '.join(processor['events'])}) {processor['origin']}"
 
 
+def short(path: str) -> str:
+    """Relative where it lies below us: shorter, and an editor opens it all the same."""
+    return path.removeprefix(f"{Path.cwd()}/")
+
+
 def duration_text(seconds: float) -> str:
     """As in a file: 300.0 to 5m, 90.0 to 90s, 0.5 to 500ms."""
     for unit, each in TIMES:
@@ -200,8 +217,10 @@ def duration_text(seconds: float) -> str:
 
 def size_text(many: int) -> str:
     """As in a file: 26214400 to 25MiB, 1500 to 1500B."""
-    unit, size = next((unit, size) for unit, size in SIZES if many % size == 0 and many >= size)
-    return f"{many // size}{unit}"
+    for unit, size in SIZES:
+        if many >= size and many % size == 0:
+            return f"{many // size}{unit}"
+    return f"{many}B"
 
 
 TEXTS: Final[dict[str, Callable[[Any], str]]] = {
