@@ -55,8 +55,9 @@ def command(port: int | None, admin_port: int | None, demo: bool, exit_after: bo
     processes: list[subprocess.Popen[bytes]] = []
     status = 0
     try:
-        port = port if port is not None else free_port(app.config.settings.server.port)
-        admin_port = admin_port if admin_port is not None else free_port(app.config.settings.admin.port)
+        settings = app.config.settings
+        port = port or free_port(settings.server.port if port is None else 0)
+        admin_port = admin_port or free_port(settings.admin.port if admin_port is None else 0)
         processes = _start_processes(port, admin_port, quiet=demo)
         _wait_until_ready(port, processes)
         _announce(app, port, admin_port)

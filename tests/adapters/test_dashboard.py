@@ -432,11 +432,11 @@ def test_is_not_served_beyond_loopback_without_a_token(
 
 
 def test_is_served_over_a_real_socket(app: GuardedDashboard) -> None:
-    server = dashboard._server(app, "127.0.0.2", 0)
+    server = dashboard._server(replace(app, allowed_hosts=frozenset()), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        connection = HTTPConnection("127.0.0.2", server.server_port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
         connection.request("GET", "/0/data/queues.json")
         answer = connection.getresponse()
         assert (answer.status, b"github" in answer.read()) == (200, True)
@@ -474,6 +474,16 @@ def test_a_page_allows_scripts_of_ours_and_its_own_inline_script_only(client: Cl
 @pytest.mark.parametrize("path", ["/0/view/job/dlv_none", "/0/data/job/dlv_none.json"])
 def test_a_missing_job_is_a_plain_404(client: Client, path: str) -> None:
     _is_one_plain_line(client.get(path), 404)
+
+
+def test_a_missing_file_is_a_plain_404(client: Client) -> None:
+    _is_one_plain_line(client.get("/static/js/none.js"), 404)
+
+
+def test_hands_on_no_header_that_rq_dashboard_could_act_on(client: Client) -> None:
+    answer = client.get("/static/css/main.css", headers={"Range": "bytes=0-1"})
+    assert answer.status_code == 200
+    assert len(answer.data) > 2
 
 
 def test_a_fault_inside_is_one_plain_line_without_details(app: GuardedDashboard) -> None:

@@ -1,0 +1,68 @@
+"""What `hookline send` and the demo send: requests that our own gate believes."""
+
+import json
+
+import pytest
+
+from gateway import samples
+from gateway.catalogue import load_preset, preset_names
+from gateway.core.identity import identify
+from gateway.core.outcomes import Refusal
+from gateway.core.source import Source
+from gateway.core.verification import VerifiedRequest, verify
+from gateway.signing import Draft, new_event_id, signed_request, with_values
+
+NOW = 1_795_000_000.0
+SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def source_of(preset: str) -> Source:
+    found = load_preset(preset)
+    scheme = found.verify.build()
+    keys = (scheme.load_key(SECRET),)
+    return Source("s", "/hooks/s", "s", scheme, keys, preset=preset, identity=found.identity.build())
+
+
+ALL_SAMPLES = [(preset, kind) for preset in samples.presets() for kind in samples.types(preset)]
+
+
+@pytest.mark.parametrize(("preset", "kind"), ALL_SAMPLES)
+def test_every_sample_is_sent_so_that_its_id_and_type_are_found(preset: str, kind: str) -> None:
+    source, sample = source_of(preset), samples.load(preset, kind)
+    draft = Draft(sample.body, sample.content_type, kind, new_event_id(preset))
+    request = signed_request(source, draft, NOW)
+    verified = verify(request, source.scheme, source.keys, NOW)
+    assert isinstance(verified, VerifiedRequest)
+    event = identify(verified, "s", source.identity)
+    assert event.type == kind
+    if kind != "url_verification":  # a handshake carries no event
+        assert event.provider_id == draft.event_id
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_request_signed_with_another_secret_is_refused(preset: str) -> None:
+    source = source_of(preset)
+    kind = samples.types(preset)[0]
+    sample = samples.load(preset, kind)
+    draft = Draft(sample.body, sample.content_type, kind, new_event_id(preset))
+    request = signed_request(source, draft, NOW)
+    other = (source.scheme.load_key(b"whsec_" + b"A" * 32),)
+    assert verify(request, source.scheme, other, NOW) is Refusal.SIGNATURE_MISMATCH
+
+
+def test_sets_a_value_at_a_dotted_path_and_leaves_the_rest() -> None:
+    changed = json.loads(with_values(b'{"a": {"b": [1, 2]}, "c": "x"}', {"a.b.1": 9, "d": None}))
+    assert changed == {"a": {"b": [1, 9]}, "c": "x", "d": None}
+
+
+@pytest.mark.parametrize("path", ["x.y", "a.b.7", "a.b.c", "c.d"])
+def test_a_path_that_leads_nowhere_is_named(path: str) -> None:
+    with pytest.raises(ValueError, match=path.replace(".", r"\.")):
+        with_values(b'{"a": {"b": [1, 2]}, "c": "x"}', {path: 1})
+
+
+def test_a_new_id_is_in_the_style_of_its_provider() -> None:
+    assert new_event_id("stripe").startswith("evt_")
+    assert new_event_id("slack").startswith("Ev")
+    assert len(new_event_id("github")) == 36
+    assert new_event_id("stripe") != new_event_id("stripe")
