@@ -49,6 +49,9 @@ def command(port: int | None, admin_port: int | None, demo: bool, exit_after: bo
         from gateway.demo import write_config
 
         os.environ["HOOKLINE_CONFIG"] = str(write_config(current_place().config, DEV_DIR / "demo"))
+    # Also where a shell has made us ignore them, as it does with what it starts in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     os.environ.update(dev_secrets(current_place().config))
     app = load_or_exit(dict(os.environ))
     server = _start_server()
@@ -196,7 +199,6 @@ def _announce_commands(app: "Application", port: int) -> None:
 
 def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
     """Until Ctrl-C (0), or until a process ends by itself (1)."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     while all(process.poll() is None for process in processes):
         time.sleep(0.2)
     click.echo("A process ended by itself: stopping the rest.", err=True)
@@ -205,6 +207,8 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
     """Gateway first, so that nothing new comes in; then the worker. Their server is still there."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # bounded below; a second Ctrl-C would leave orphans
     for process in processes:
         process.terminate()
         try:
