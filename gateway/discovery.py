@@ -4,8 +4,8 @@ Both roads end in one Registry. A module that fails to import, and two processor
 to start, saying which, where and why.
 """
 
+import importlib
 import importlib.metadata
-import importlib.util
 import sys
 import traceback
 from collections.abc import Iterable
@@ -40,37 +40,62 @@ def _from_folder(directory: Path, faults: list[Fault]) -> Iterable[Found]:
         mend = "give --processors DIR or set HOOKLINE_PROCESSORS"
         faults.append(Fault(str(directory), "", "is no directory of processors", mend))
         return
-    for path in sorted(directory.glob("*.py")):
+    if _import(directory.resolve().name, directory / "__init__.py", directory, faults) is None:
+        return
+    for path in sorted(directory.glob("[!.]*.py")):  # editors leave .#name.py
         if path.stem == "__init__":
             continue
-        module = _load(path, directory, faults)
+        module = _import(f"{directory.resolve().name}.{path.stem}", path, directory, faults)
         registry = getattr(module, "registry", None)
         if isinstance(registry, Registry):
             yield Found(str(path), registry)
 
 
-def _load(path: Path, directory: Path, faults: list[Fault]) -> ModuleType | None:
+def _import(name: str, path: Path, directory: Path, faults: list[Fault]) -> ModuleType | None:
     """The module, imported under the folder's own name, so that its modules can import each other."""
-    package = directory.resolve().name
     parent = str(directory.resolve().parent)
     if parent not in sys.path:
         sys.path.insert(0, parent)
-    name = f"{package}.{path.stem}"
+    module: ModuleType | None
+    fault: Fault | None
     try:
-        return importlib.import_module(name)
-    except Exception as error:  # whatever an author's module raises is a fault to be shown
-        faults.append(Fault(*_import_fault(path, error)))
+        module = importlib.import_module(name)
+    except (Exception, SystemExit) as error:  # whatever an author's module does is a fault to be shown
+        module, fault = None, _rival(name, path, directory) or _import_fault(path, error)
+    else:
+        fault = _rival(name, path, directory)
+    if fault and fault not in faults:  # two modules may import the broken third
+        faults.append(fault)
+    return None if fault else module
+
+
+def _rival(name: str, path: Path, directory: Path) -> Fault | None:
+    """Something else that Python knows by this name: never run another file than the one meant."""
+    found = sys.modules.get(name) or sys.modules.get(name.partition(".")[0])
+    places = {Path(each).resolve() for each in getattr(found, "__path__", ())}
+    file = getattr(found, "__file__", None)
+    if (
+        found is None
+        or directory.resolve() in places
+        or (file and Path(file).resolve() == path.resolve())
+    ):
         return None
+    problem = f"Python knows another {found.__name__!r}: {file or 'one that is built in'}"
+    return Fault(str(directory), "", problem, "give the folder a name of its own")
 
 
-def _import_fault(path: Path, error: Exception) -> tuple[str, str, str, str]:
-    """The author's own line, not ours or importlib's."""
+def _import_fault(path: Path, error: BaseException) -> Fault:
+    """The innermost line of the author's folder, which another of its modules may hold."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]
-    line = f"line {ours[-1].lineno}" if ours else ""
-    if isinstance(error, SyntaxError):
-        line = f"line {error.lineno}"
-    return str(path), line, f"cannot be imported: {type(error).__name__}: {error}", "mend that line"
+    places = [(Path(frame.filename), frame.lineno) for frame in frames]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((Path(error.filename), error.lineno))
+    folder = path.resolve().parent
+    file, line = ([each for each in places if each[0].resolve().parent == folder] or [(path, None)])[-1]
+    problem = f"cannot be imported: {type(error).__name__}: {error}"
+    return Fault(
+        str(path.parent / file.name), f"line {line}" if line else "", problem, "mend that line"
+    )
 
 
 def _from_packages(faults: list[Fault]) -> Iterable[Found]:
@@ -78,7 +103,7 @@ def _from_packages(faults: list[Fault]) -> Iterable[Found]:
         origin = f"{entry.dist.name if entry.dist else 'package'} ({entry.value})"
         try:
             registry = entry.load()
-        except Exception as error:  # another program's module: it may raise anything
+        except (Exception, SystemExit) as error:  # another program's module may do anything
             problem = f"cannot be imported: {type(error).__name__}: {error}"
             faults.append(Fault(origin, "", problem, "mend or uninstall it"))
             continue

@@ -3,32 +3,52 @@
 import os
 import random
 import sys
-import time
+import traceback
 from datetime import UTC, datetime
-from queue import SimpleQueue
+from functools import cache
+from queue import Empty, SimpleQueue
+from typing import BinaryIO, Final
 
-from gateway.adapters.isolation import dump_finish, load_claimed, watch_parent
+from gateway.adapters.isolation import NOT_STARTED, dump_finish, load_claimed, watch_parent
 from gateway.adapters.runner import Ended, Runner
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
 from gateway.process import Ready, conclude, prepare
 from gateway.wiring import Place, load_application
 
+TICK_SECONDS: Final = 0.1
+
 
 def main() -> None:
-    claimed = load_claimed(sys.stdin.buffer.readline())
-    watch_parent()
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a processor prints must not stand in for our answer
-    app = load_application(Place.from_environ())
-    finish, _, _ = run_here(app, claimed)
+    orders, answers = _take_pipes()
+    order = orders.readline()
+    if not order:
+        os._exit(1)  # the parent is gone already
+    watch_parent(orders)
+    try:
+        app = load_application(Place.from_environ())
+    except Exception:
+        traceback.print_exc()
+        os._exit(NOT_STARTED)
+    finish, _ = run_here(app, load_claimed(order))
     answers.write(dump_finish(finish) + b"\n")
     answers.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)  # threads of a processor that was given up on must not keep us
 
 
-def run_here(app: Application, claimed: Claimed) -> tuple[Finish, BaseException | None, float]:
-    """Runs one claimed delivery to its end in this process. Also the error, and seconds taken."""
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The pipes to the parent, out of a processor's reach: what it prints is no answer of ours."""
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return orders, answers
+
+
+def run_here(app: Application, claimed: Claimed) -> tuple[Finish, float]:
+    """Runs one claimed delivery to its end in this process. Also how many seconds it took."""
     source = app.config.source(claimed.source)
     ready = prepare(claimed, app.processors, app.timeout_of(source))
     error: BaseException | None = ready if isinstance(ready, Exception) else None
@@ -38,18 +58,24 @@ def run_here(app: Application, claimed: Claimed) -> tuple[Finish, BaseException 
         error, seconds = ended.error, ended.seconds
     policy, at = app.retry_of(source), datetime.now(UTC)
     finish = conclude(claimed, error, policy, jitter=random.random(), seconds=seconds, at=at)
-    return finish, error, seconds
+    return finish, seconds
 
 
 def run_to_end(ready: Ready) -> Ended:
     """One attempt under its time limit, in this process."""
     results: SimpleQueue[Ended] = SimpleQueue()
-    runner = Runner(results.put)
-    runner.start(ready)
-    while results.empty():
-        time.sleep(0.005)
-        runner.enforce_timeouts()
-    return results.get()
+    _runner().start(ready, results.put)
+    while True:
+        try:
+            return results.get(timeout=TICK_SECONDS)
+        except Empty:
+            _runner().enforce_timeouts()
+
+
+@cache
+def _runner() -> Runner:
+    """One for the process: what runs many deliveries in one must not gather threads."""
+    return Runner()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ costs a delay and repeating one costs nothing.
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Final
 
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import get_current_job
 
@@ -20,10 +23,12 @@ from gateway.adapters.attempt_log import note_attempt
 from gateway.adapters.redis_keys import Keys
 from gateway.adapters.scripts import run
 from gateway.application import Application
-from gateway.core.delivery import Claimed
+from gateway.core.delivery import Claimed, Finish
 from gateway.isolated import run_here
-from gateway.logs import configure_logs
+from gateway.logs import configure_logs, logger
 from gateway.wiring import Place, load_application
+
+RECORD_SECONDS: Final = 300.0
 
 
 def deliver(delivery: str) -> None:
@@ -39,9 +44,9 @@ def deliver(delivery: str) -> None:
     if not isinstance(claimed, Claimed):
         return
     with _renewed(client, keys, claimed, lease_ms):
-        finish, error, seconds = run_here(app, claimed)
-    (recorded,) = run(client, keys, ledger.finish([finish], keep_books=False))
-    note_attempt(claimed, finish, error, seconds, recorded=recorded)
+        finish, seconds = run_here(app, claimed)
+        recorded = _record(client, keys, finish)
+    note_attempt(claimed, finish, seconds, recorded=recorded)
 
 
 def replay(delivery: str) -> None:
@@ -50,14 +55,34 @@ def replay(delivery: str) -> None:
     run(_client(), Keys(app.prefix), ledger.replay([delivery]))
 
 
+def _record(client: "Redis", keys: Keys, finish: Finish) -> bool:
+    """Waits for a server that is away: what is not recorded is run again. Raises redis.RedisError."""
+    deadline = time.monotonic() + RECORD_SECONDS
+    repeated = False
+    while True:
+        try:
+            (recorded,) = run(client, keys, ledger.finish([finish], keep_books=False))
+            return recorded or repeated  # what is refused then may have been done the time before
+        except RedisError as error:
+            if time.monotonic() > deadline:
+                raise
+            logger().error("job.redis_unavailable", error=type(error).__name__)
+            repeated = True
+            time.sleep(1.0)
+
+
 @contextmanager
 def _renewed(client: "Redis", keys: Keys, claimed: Claimed, lease_ms: int) -> Iterator[None]:
     """Keeps the lease while the processor runs."""
     stopped = threading.Event()
+    call = ledger.renew([(claimed.delivery, claimed.fence)], lease_ms)
 
     def renew() -> None:
         while not stopped.wait(lease_ms / 3000):
-            run(client, keys, ledger.renew([(claimed.delivery, claimed.fence)], lease_ms))
+            try:
+                run(client, keys, call)
+            except Exception as error:  # the next one may come through in time
+                logger().error("job.redis_unavailable", error=type(error).__name__)
 
     threading.Thread(target=renew, daemon=True).start()
     try:

@@ -1,14 +1,14 @@
 """structlog set-up: one wide line per request and per attempt, JSON or, on a terminal, for people.
 
 What never goes into a line: a body, a secret, a header's value, an exception's message (it may quote
-a body). Ids, outcomes, reasons, times and sizes do.
+a body). Ids, outcomes, reasons, times and sizes do. Libraries' lines are held to that too.
 """
 
 import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -26,31 +26,59 @@ def configure_logs(
         if console
         else structlog.processors.JSONRenderer()
     )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(
+            fmt="%H:%M:%S.%f" if console else "iso",
+            utc=not console,
+            key="time" if not console else "timestamp",
+        ),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            _without_blanks,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(
-                fmt="%H:%M:%S.%f" if console else "iso",
-                utc=not console,
-                key="time" if not console else "timestamp",
-            ),
-            renderer,
-        ],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )
-    # Libraries' own lines: only what needs a person, and never through the root's default format.
-    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _configure_libraries(shared, renderer, out)
 
 
-def _without_blanks(
-    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    """A field that says nothing is left out."""
-    return {key: value for key, value in event.items() if value is not None}
+def _configure_libraries(
+    shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor, out: TextIO
+) -> None:
+    """Libraries' own lines: only what needs a person, and in the form of ours."""
+    lines = logging.StreamHandler(out)
+    lines.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _less_exception],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[lines], level=logging.WARNING)
+    # One warning for every malformed request: anybody can cause them.
+    budget = LineBudget()
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: record.levelno > logging.WARNING or budget.take() is not None
+    )
+
+
+def _less_exception(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The exception's type and place instead of its text; asyncio quotes it below its first line."""
+    record: logging.LogRecord = event["_record"]
+    error = record.exc_info[1] if record.exc_info else None
+    record.exc_info = None
+    event.pop("exc_info", None)
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return {**event, "error": type(error).__name__, "where": place_of(error)} if error else event
+
+
+def place_of(error: BaseException) -> str:
+    """`file:line` where it was raised."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

@@ -13,6 +13,7 @@ A processor is a plain function and stays one: a test calls it. It must be idemp
 
 import inspect
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ class RetryAfter(Exception):  # noqa: N818 - a request, not an error
 
     def __init__(self, delay: timedelta | float) -> None:
         self.seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+        if not 0 <= self.seconds < math.inf:  # NaN too
+            raise ValueError("RetryAfter takes a finite delay of 0 seconds or more")
         super().__init__(f"retry after {self.seconds:g} s")
 
 
@@ -126,7 +129,7 @@ class Registry:
 
         def register(function: F) -> F:
             seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-            self._add(_declare(function, source, tuple(events), name, seconds))
+            self._add(_declare(function, source, events, name, seconds))
             return function
 
         return register
@@ -144,20 +147,22 @@ class Registry:
 def _declare(
     function: Callable[..., Any],
     source: str,
-    events: tuple[str, ...],
+    events: Sequence[str],
     name: str | None,
     timeout: float | None,
 ) -> Processor:
     origin = _origin(function)
+    if isinstance(events, str):  # a sequence too: of letters, none of which ever matches
+        raise ProcessorError(f"{origin}: events must be a list: [{events!r}]")
     if not events or any(not pattern for pattern in events):
         raise ProcessorError(f"{origin}: events must name at least one event type (or '*')")
-    if timeout is not None and timeout <= 0:
+    if timeout is not None and not timeout > 0:  # NaN too
         raise ProcessorError(f"{origin}: timeout must be more than 0 seconds")
     return Processor(
         name=name or function.__name__,
         function=function,
         source=source,
-        events=events,
+        events=tuple(events),
         origin=origin,
         timeout=timeout,
         model=_model(function, origin),
@@ -165,17 +170,24 @@ def _declare(
 
 
 def _origin(function: Callable[..., Any]) -> str:
-    code = inspect.unwrap(function).__code__
-    return f"{code.co_filename}:{code.co_firstlineno}"
+    inner = inspect.unwrap(function)
+    if not inspect.isfunction(inner):
+        raise ProcessorError(f"{function!r} is no function: register a def or an async def")
+    code = inner.__code__
+    origin = f"{code.co_filename}:{code.co_firstlineno}"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ProcessorError(f"{origin}: a function with yield would never run: return instead")
+    return origin
 
 
 def _model(function: Callable[..., Any], origin: str) -> type[BaseModel] | None:
     """The payload model that the second parameter is annotated with, if there is one."""
     parameters = list(inspect.signature(function).parameters.values())
-    if not 1 <= len(parameters) <= 2:
+    named = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    if not 1 <= len(parameters) <= 2 or not {each.kind for each in parameters} <= named:
         raise ProcessorError(
             f"{origin}: a processor takes (event) or (event, payload: Model),"
-            f" not {len(parameters)} parameters"
+            f" not {inspect.signature(function)}"
         )
     if len(parameters) == 1:
         return None

@@ -5,8 +5,11 @@ ended into a Finish. Who runs the call, in a thread, on an event loop or in a pr
 """
 
 import json
+import math
+import os
+import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +23,25 @@ from gateway.core.retry import RetryPolicy, decide
 from gateway.plugins import Discard, Event, Processor, RetryAfter
 
 MAX_TRACE: Final = 8000
-PACKAGE: Final = str(Path(__file__).parent)
+LONGEST_ASKED: Final = 365 * 86400.0
+PACKAGE: Final = str(Path(__file__).parent) + os.sep
+LIBRARY: Final = sysconfig.get_path("stdlib") + os.sep
+INSTALLED: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
-class AttemptTimeout(Exception):  # noqa: N818 - an outcome
-    """The attempt took longer than its processor's or source's timeout."""
+class AttemptTimeout(BaseException):
+    """The attempt took longer than its processor's or source's timeout.
+
+    Put into the author's running code: no Exception, or `except Exception` in a loop would go on.
+    """
 
 
 class PayloadMismatch(Exception):  # noqa: N818 - an outcome
     """The body does not fit the model that the processor is annotated with."""
+
+    def __init__(self, text: str, origin: str = "") -> None:
+        self.origin = origin
+        super().__init__(text)
 
 
 class ProcessorMissing(Exception):  # noqa: N818 - an outcome
@@ -46,9 +59,10 @@ class Ready:
 
     def arguments(self) -> tuple[Any, ...]:
         """Raises PayloadMismatch."""
-        if self.processor.model is None:
+        processor = self.processor
+        if processor.model is None:
             return (self.event,)
-        return (self.event, parse_payload(self.event, self.processor.model))
+        return (self.event, parse_payload(self.event, processor.model, processor.origin))
 
 
 def prepare(
@@ -79,7 +93,7 @@ def event_of(claimed: Claimed) -> Event:
     )
 
 
-def parse_payload(event: Event, model: type[BaseModel]) -> BaseModel:
+def parse_payload(event: Event, model: type[BaseModel], origin: str = "") -> BaseModel:
     """Raises PayloadMismatch naming field and expectation; never the value, which may be personal."""
     try:
         return model.model_validate_json(event.body)
@@ -88,7 +102,7 @@ def parse_payload(event: Event, model: type[BaseModel]) -> BaseModel:
             f"{'.'.join(str(part) for part in each['loc']) or 'body'}: {each['msg']}"
             for each in error.errors(include_input=False, include_url=False)[:10]
         )
-        raise PayloadMismatch(f"{model.__name__}: {details}") from None
+        raise PayloadMismatch(f"{model.__name__}: {details}", origin) from None
 
 
 OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
@@ -118,12 +132,22 @@ def conclude(
     seconds: float,
     at: datetime,
 ) -> Finish:
-    """`jitter` in [0, 1); `seconds` is how long the attempt took, `at` when it ended."""
+    """`jitter` in [0, 1); `seconds` is how long the attempt took, `at` when it ended.
+
+    Whatever the author's exception is and does, this never raises.
+    """
     outcome = outcome_of(error)
-    asked = error.seconds if isinstance(error, RetryAfter) else None
-    decision = decide(outcome, claimed.attempt, policy, jitter, asked)
+    decision = decide(outcome, claimed.attempt, policy, jitter, asked_delay(error))
     note = describe(claimed, error, outcome, seconds, at) if error else ""
     return Finish(claimed.delivery, claimed.fence, decision, outcome, note)
+
+
+def asked_delay(error: BaseException | None) -> float | None:
+    """What RetryAfter asks for, in seconds, at most a year; None when that is no length of time."""
+    seconds = getattr(error, "seconds", None) if isinstance(error, RetryAfter) else None
+    if not isinstance(seconds, int | float) or math.isnan(seconds):
+        return None
+    return float(min(max(seconds, 0), LONGEST_ASKED))
 
 
 def describe(
@@ -141,21 +165,38 @@ def describe(
             "at": at.isoformat(timespec="milliseconds"),
             "seconds": round(seconds, 4),
             "error": type(error).__name__,
-            "message": str(error)[:500],
+            "message": _message(error),
             "where": where(error),
             "trace": authors_trace(error),
         }
     )
 
 
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:500]
+    except Exception:  # the author's __str__
+        return ""
+
+
 def where(error: BaseException) -> str:
-    """`file:line` of the innermost frame of the author's own code, else of any."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [
-        f for f in frames if not f.filename.startswith(PACKAGE) and "site-packages" not in f.filename
+    """`file:line` of the innermost frame of the author's own code.
+
+    Where all of that is installed, its outermost; of a payload that does not fit, the processor.
+    """
+    if isinstance(error, PayloadMismatch):
+        return error.origin
+    places = [
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
     ]
-    chosen = (theirs or list(frames))[-1:]
-    return f"{chosen[0].filename}:{chosen[0].lineno}" if chosen else ""
+    places = [place for place in places if not place[0].startswith(PACKAGE)]
+    chosen = [place for place in places if _is_authors(place[0])][-1:] or places[:1]
+    return f"{chosen[0][0]}:{chosen[0][1]}" if chosen else ""
+
+
+def _is_authors(file: str) -> bool:
+    installed = any(part in file for part in INSTALLED)
+    return not installed and not file.startswith((LIBRARY, "<frozen"))
 
 
 def authors_trace(error: BaseException) -> str:
@@ -164,6 +205,3 @@ def authors_trace(error: BaseException) -> str:
     while frames and frames.tb_frame.f_code.co_filename.startswith(PACKAGE):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))[-MAX_TRACE:]
-
-
-Clock = Callable[[], datetime]

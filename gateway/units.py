@@ -40,7 +40,7 @@ def check_rate(value: str) -> str:
         (rate,) = parse_many(value)
     except ValueError:
         raise ValueError('is not a rate → write one, like "100/minute" or "10/second"') from None
-    if not (rate.amount and rate.multiples):
+    if rate.amount == 0:
         raise ValueError("lets nothing through → write more than zero, or remove the source")
     return value
 

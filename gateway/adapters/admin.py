@@ -42,8 +42,8 @@ def admin_app(
 
 def _guarded(endpoint: Any, token: bytes | None) -> Any:
     async def guarded(request: Request) -> Response:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
-        if token is not None and not hmac.compare_digest(given, token):
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if token is not None and not hmac.compare_digest(given, b"Bearer " + token):
             return PlainTextResponse("a token is needed\n", status_code=401)
         response: Response = await endpoint(request)
         return response

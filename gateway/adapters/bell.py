@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from gateway.adapters.redis_clients import blocking_client
 from gateway.adapters.redis_keys import Keys
 from gateway.logs import logger
@@ -17,10 +15,10 @@ WAIT_SECONDS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """An RQ job that was taken from its queue. It only says: look."""
+    """An RQ job that was taken from its queue. It only says: look. No queue: it came from elsewhere."""
 
     job: str
-    queue: str
+    queue: str = ""
 
 
 class BellRinger:
@@ -41,30 +39,46 @@ class BellRinger:
     def ask(self, queues: Sequence[str]) -> None:
         """One bell of any of these queues, whenever it comes."""
         self._queues = queues
-        self._asked.set()
+        if queues:
+            self._asked.set()
+        else:
+            self._asked.clear()
 
     def stop(self) -> None:
-        """No more jobs are taken. Safe in a signal handler."""
+        """No more jobs are taken. Safe in a signal handler: it only sets a flag."""
         self._stopped = True
+
+    def join(self) -> None:
+        """After `stop`: nothing is reported any more once this has returned."""
+        self._asked.set()
+        if self._thread.is_alive():
+            self._thread.join(WAIT_SECONDS * 2)
+
+    def ring_again(self, bell: Bell) -> None:
+        """Puts a bell back where it was, for another worker. Raises redis.RedisError."""
+        if bell.queue:
+            self._client.lpush(self._keys.queue(bell.queue), bell.job)
 
     def _run(self) -> None:
         while not self._stopped:
-            if not self._asked.wait(timeout=WAIT_SECONDS) or not self._queues:
-                continue
+            queues = self._queues if self._asked.wait(timeout=WAIT_SECONDS) else ()
             try:
-                self._take()
-            except RedisError as error:
-                logger().error("worker.redis_unavailable", error=type(error).__name__)
+                self._take(queues)
+            except Exception as error:  # without this thread, work waits for the next sweep each time
+                logger().error("bells.interrupted", error=type(error).__name__)
                 time.sleep(1.0)
 
-    def _take(self) -> None:
-        names = {self._keys.queue(queue): queue for queue in self._queues}
+    def _take(self, queues: Sequence[str]) -> None:
+        names = {self._keys.queue(queue): queue for queue in queues}
+        if not names or self._stopped:
+            return
         reply: Any = self._client.blpop(list(names), timeout=WAIT_SECONDS)
         if not reply:
             return
         key, job = (part.decode("utf-8", "replace") for part in reply)
+        bell = Bell(job, names[key])
         self._asked.clear()
         if self._stopped:
-            self._client.lpush(key, job)
+            self.ring_again(bell)
         else:
-            self._report(Bell(job, names[key]))
+            self._report(bell)

@@ -12,7 +12,8 @@ NEEDED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "everysec": {"appendonly": ("yes",), "appendfsync": ("always", "everysec")},
     "memory": {},
 }
-EVICTING: Final = ("allkeys-lru", "allkeys-lfu", "allkeys-random")
+# `volatile-*` too: they throw away the records of finished events, and a repeat would run again.
+KEEPING: Final = "noeviction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ def judge(facts: ServerFacts, durability: str) -> list[Fault]:
             mend = f"CONFIG SET {name} {good[0]} (and in its configuration file)"
             problem = f"is {value!r}; redis.durability = {durability!r} needs {good[0]!r}"
             faults.append(Fault("redis", name, problem, mend))
-    policy = facts.settings.get("maxmemory-policy", "noeviction")
-    if policy in EVICTING:
-        mend = "CONFIG SET maxmemory-policy noeviction"
-        faults.append(Fault("redis", "maxmemory-policy", f"{policy} throws events away", mend))
+    policy = facts.settings.get("maxmemory-policy", KEEPING)
+    if policy != KEEPING:
+        mend = f"CONFIG SET maxmemory-policy {KEEPING} (and in its configuration file)"
+        problem = f"is {policy!r}, which throws events or their records away"
+        faults.append(Fault("redis", "maxmemory-policy", problem, mend))
     return faults

@@ -18,7 +18,7 @@ from gateway.core.outcomes import Outcome, Refusal
 from gateway.core.request import Headers, InboundRequest
 from gateway.core.source import Source
 from gateway.ingest import Ending, Ingest
-from gateway.logs import LineBudget, logger
+from gateway.logs import LineBudget, logger, place_of
 
 HEALTH_PATHS: Final = ("/livez", "/readyz")
 # Anybody can cause these at will: counted always, logged a few a second.
@@ -104,7 +104,7 @@ class Edge:
         except asyncio.CancelledError:  # the grace after SIGTERM is over: it may or may not be stored
             ending = Ending(Outcome.UNAVAILABLE)
         except Exception as error:  # a bug of ours: the caller gets a plain 500, the log says where
-            self._log.error("request.failed", error=type(error).__name__, where=_where(error))
+            self._log.error("request.failed", error=type(error).__name__, where=place_of(error))
             ending = Ending(Outcome.INTERNAL_ERROR)
         if source is deployment.decoy and ending and ending.outcome is Outcome.REFUSED:
             ending = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
@@ -199,10 +199,3 @@ async def _read_body(receive: Any, headers: Headers, most: int) -> bytes:
             chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _where(error: BaseException) -> str:
-    frame = error.__traceback__
-    while frame and frame.tb_next:
-        frame = frame.tb_next
-    return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""

@@ -1,6 +1,8 @@
 """`/livez` and `/readyz`: the small Starlette app beside the edge, and on the admin port."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -12,34 +14,50 @@ from starlette.routing import Route
 
 from gateway.adapters.durability import SETTINGS, facts_of, judge
 
+ASK_SECONDS: Final = 0.5
 RECHECK_SECONDS: Final = 10.0
 
 
 class Readiness:
-    """Whether this gateway can keep its promise now. The server's settings are read every 10 s."""
+    """Whether this gateway can keep its promise now.
 
-    def __init__(self, client: "Redis", durability: str) -> None:
+    Anybody may ask, so Redis is asked at most twice a second, and its settings every 10 s.
+    """
+
+    def __init__(
+        self, client: "Redis", durability: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._durability = durability
-        self._checked_at = -RECHECK_SECONDS
-        self._problems: list[str] = []
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._ask_at = self._recheck_at = clock()
+        self._answer: list[str] = []
+        self._weak: list[str] = []
         self.draining = False
 
     async def problems(self) -> list[str]:
         """Why not ready; empty when ready."""
         if self.draining:
             return ["draining: this process is about to stop"]
+        async with self._asking:  # who comes while another asks shares that one's answer
+            if self._clock() >= self._ask_at:
+                self._answer = await self._ask()
+                self._ask_at = self._clock() + ASK_SECONDS
+        return self._answer
+
+    async def _ask(self) -> list[str]:
         try:
             await self._client.ping()
-            if time.monotonic() - self._checked_at >= RECHECK_SECONDS:
+            if self._clock() >= self._recheck_at:
                 info: Any = await self._client.info("server")
                 config: Any = await self._client.config_get(*SETTINGS)
                 faults = judge(facts_of(info, config), self._durability)
-                self._problems = [f"{fault.key}: {fault.problem}" for fault in faults]
-                self._checked_at = time.monotonic()
+                self._weak = [f"{fault.key}: {fault.problem}" for fault in faults]
+                self._recheck_at = self._clock() + RECHECK_SECONDS
         except (RedisError, OSError) as error:
             return [f"redis: {type(error).__name__}"]
-        return self._problems
+        return self._weak
 
 
 async def livez(_: Request) -> Response:

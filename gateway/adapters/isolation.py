@@ -7,32 +7,66 @@ does (its stdin ends), so that no run goes on without anybody who renews its lea
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any, Final
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, Final
 
+from gateway.adapters.runner import ABANDON_SECONDS, Ended
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Decision, Done, Wait
 from gateway.process import Ready
 
 ENTRY: Final = "gateway.isolated"
-START_SECONDS: Final = 10.0  # interpreter, configuration and processors
+START_SECONDS: Final = 30.0  # interpreter, configuration and processors, on a busy machine
+NOT_STARTED: Final = 78  # the child's exit status when it never came to the processor
 DECISIONS: Final = {"Done": Done, "Wait": Wait, "Dead": Dead}
 
 
-def run_isolated(ready: Ready, report: Callable[[Finish], None]) -> None:
-    """Returns at once; `report` hears how it ended. A child that dies is AttemptOutcome.CRASHED."""
+class IsolationFailed(Exception):  # noqa: N818 - an outcome
+    """No process could be had for the attempt. That is not the delivery's fault, and no crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedEnd:
+    """How an isolated attempt ended, concluded by the child. It died: AttemptOutcome.CRASHED."""
+
+    ready: Ready
+    finish: Finish
+    seconds: float
+
+
+def run_isolated(ready: Ready, report: Callable[[IsolatedEnd | Ended], None]) -> None:
+    """Returns at once. `report` is called once, in any case: Ended tells of an IsolationFailed."""
     threading.Thread(target=lambda: report(_run(ready)), name="isolated", daemon=True).start()
 
 
-def _run(ready: Ready) -> Finish:
-    claimed = ready.claimed
-    crashed = Finish(claimed.delivery, claimed.fence, None, AttemptOutcome.CRASHED)
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+def _run(ready: Ready) -> IsolatedEnd | Ended:
+    began = time.monotonic()
+    try:
+        answer, status = _ask_child(ready)
+    except Exception as error:  # the machine gives no process, no thread, no descriptor
+        return Ended(ready, IsolationFailed(f"no process for it: {error}"), 0.0)
+    seconds = time.monotonic() - began
+    if status == NOT_STARTED and not answer:
+        return Ended(ready, IsolationFailed("its process could not load the application"), seconds)
+    try:
+        finish = load_finish(answer)
+    except (ValueError, KeyError, TypeError):  # nothing, or the half of it
+        claimed = ready.claimed
+        finish = Finish(claimed.delivery, claimed.fence, None, AttemptOutcome.CRASHED)
+    return IsolatedEnd(ready, finish, seconds)
+
+
+def _ask_child(ready: Ready) -> tuple[bytes, int]:
+    """The child's answer (empty when it died) and its exit status. Raises when there is no child."""
+    with subprocess.Popen(
         [sys.executable, "-m", ENTRY],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -40,26 +74,32 @@ def _run(ready: Ready) -> Finish:
     ) as child:
         assert child.stdin
         assert child.stdout
-        killer = threading.Timer(ready.timeout + START_SECONDS, child.kill)
+        limit = START_SECONDS + ready.timeout + ABANDON_SECONDS
+        killer = threading.Timer(limit, _kill, [child])
         killer.daemon = True
         killer.start()
-        try:
-            child.stdin.write(dump_claimed(claimed) + b"\n")
+        answer = b""
+        with suppress(BrokenPipeError):
+            child.stdin.write(dump_claimed(ready.claimed) + b"\n")
             child.stdin.flush()
             answer = child.stdout.readline()
-        except OSError:
-            answer = b""
-        finally:
-            killer.cancel()
+        killer.cancel()
+        with suppress(BrokenPipeError):
             child.stdin.close()
-    return load_finish(answer) if answer else crashed
+    return answer, child.returncode
 
 
-def watch_parent() -> None:
-    """In the child: ends this process when the parent's end of stdin closes."""
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """With whatever it started: that may hold our end of its answer open."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def watch_parent(orders: BinaryIO) -> None:
+    """In the child: ends this process when the parent's end of `orders` closes."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        orders.read()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from gateway.adapters import ledger
 from gateway.adapters.redis_clients import blocking_client
 from gateway.adapters.redis_keys import Keys
@@ -18,23 +16,27 @@ from gateway.logs import logger
 
 PRUNE_SECONDS: Final = 60.0
 PRUNE_AT_ONCE: Final = 1000
+SWEEP_AT_ONCE: Final = 200  # deliveries of a source in one call, while others wait for the server
+SWEEPS_AT_ONCE: Final = 10
+
+Lease = tuple[str, int]
 
 
 class Keeper:
     """`leases` gives the (delivery, fence) pairs to keep."""
 
-    def __init__(
-        self, app: Application, url: str, leases: Callable[[], Iterable[tuple[str, int]]]
-    ) -> None:
+    def __init__(self, app: Application, url: str, leases: Callable[[], Iterable[Lease]]) -> None:
         worker = app.config.settings.worker
         self._client = blocking_client(url, app.config.settings.redis.timeout)
         self._app = app
         self._keys = Keys(app.prefix)
         self._offsets: dict[str, int] = {}
         self._leases = leases
+        self._refusals: dict[Lease, int] = {}
         self._lease_ms = int(worker.lease * 1000)
         self._renew_every = worker.lease / 3
         self._sweep_every = worker.sweep_interval
+        self._look_ms = int(worker.look_interval * 1000)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -55,23 +57,30 @@ class Keeper:
                 if time.monotonic() >= prune_at:
                     self._prune()
                     prune_at = time.monotonic() + PRUNE_SECONDS
-            except RedisError as error:
-                logger().error("keeper.redis_unavailable", error=type(error).__name__)
+            except Exception as error:  # without this thread, what runs would be run again elsewhere
+                renew_at = 0.0
+                logger().error("keeper.interrupted", error=type(error).__name__)
 
     def _renew(self) -> None:
         leases = list(self._leases())
         if not leases:
             return
         kept = run(self._client, self._keys, ledger.renew(leases, self._lease_ms))
-        for (delivery, fence), ours in zip(leases, kept, strict=True):
-            if not ours:
+        refused = [lease for lease, ours in zip(leases, kept, strict=True) if not ours]
+        self._refusals = {lease: self._refusals.get(lease, 0) + 1 for lease in refused}
+        for (delivery, fence), times in self._refusals.items():
+            if times == 2:  # the first may be an attempt whose end was being recorded
                 logger().warning("lease.lost", delivery=delivery, fence=fence)
 
     def _sweep(self) -> None:
-        look_ms = int(self._app.config.settings.worker.look_interval * 1000)
-        _, rung = run(self._client, self._keys, ledger.sweep(self._sources(), look_ms))
-        if rung:
-            logger().debug("sweep.rung", deliveries=rung)
+        sources = self._sources()
+        for _ in range(SWEEPS_AT_ONCE):
+            call = ledger.sweep(sources, self._look_ms, SWEEP_AT_ONCE)
+            looked, rung = run(self._client, self._keys, call)
+            if rung:
+                logger().debug("sweep.rung", deliveries=rung)
+            if looked < SWEEP_AT_ONCE:
+                return
 
     def _prune(self) -> None:
         """Takes events whose record has expired out of the index, a bounded piece at a time."""

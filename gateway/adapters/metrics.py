@@ -114,7 +114,7 @@ async def _due_since(client: "Redis", keys: Keys, jobs: list[bytes | None]) -> l
     """Since when the delivery of each job is due, in ms; None where there is none."""
     pipeline = client.pipeline(transaction=False)
     for job in jobs:
-        found = event_of(job.decode().rpartition("-")[0]) if job else None
+        found = event_of(job.decode("utf-8", "replace").rpartition("-")[0]) if job else None
         event, number = found or ("", 0)
         pipeline.hget(keys.event(event), f"{number}t")
     return [int(value) if value else None for value in await pipeline.execute()]

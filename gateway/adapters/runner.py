@@ -1,19 +1,23 @@
 """Runs processors: `def` in threads, `async def` on one event loop, each under its own time limit.
 
-A thread cannot be killed. At its limit an exception is put into it; a thread that does not listen
-(it sits in C code) is abandoned after a grace, its slot is filled anew, and its late result is
-dropped: the fence would refuse it.
+A thread cannot be killed. At its limit an exception is put into it; what does not listen to that
+(it sits in C code, it blocks the event loop) is abandoned after a grace: reported as timed out, its
+place filled anew, and its late result dropped, which the fence would refuse anyway.
 """
 
 import asyncio
-import ctypes
+import inspect
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from types import TracebackType
 from typing import Final
 
+from gateway.adapters.interrupts import Interrupt
+from gateway.adapters.loops import LoopThread
 from gateway.process import AttemptTimeout, Ready
 
 ABANDON_SECONDS: Final = 5.0
@@ -33,135 +37,171 @@ Report = Callable[[Ended], None]
 
 @dataclass(slots=True, eq=False)
 class _Attempt:
+    """`started` None: it waits for its thread or its loop to come to it."""
+
     ready: Ready
-    started: float
-    thread: int | None = None
-    interrupted: bool = False
+    report: Report
+    loop: LoopThread | None = None
+    started: float | None = None
     ended: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    interrupt: Interrupt = field(default_factory=lambda: Interrupt(AttemptTimeout))
+
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return 0.0 if self.started is None else time.monotonic() - self.started
+
+    def timed_out(self, trace: TracebackType | None) -> AttemptTimeout:
+        """`trace`: where it was when it was stopped."""
+        return AttemptTimeout(f"took longer than {self.ready.timeout:g} s").with_traceback(trace)
 
 
 class Runner:
-    """`report` is called once for each started attempt, from any thread."""
+    """Any number of attempts at once. How many is for the caller to say."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._tasks: SimpleQueue[_Attempt | None] = SimpleQueue()
+    def __init__(self, abandon_seconds: float = ABANDON_SECONDS) -> None:
+        self._abandon_seconds = abandon_seconds
+        self._tasks: SimpleQueue[_Attempt] = SimpleQueue()
         self._attempts: set[_Attempt] = set()
         self._guard = threading.Lock()
-        self._threads = 0
         self._idle = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: LoopThread | None = None
+        self.abandoned = 0
+        """How many attempts that were given up on still run."""
 
-    def start(self, ready: Ready) -> None:
-        attempt = _Attempt(ready, time.monotonic())
-        if ready.processor.is_async:
-            asyncio.run_coroutine_threadsafe(self._run_async(attempt), self._event_loop())
-            return
+    def start(self, ready: Ready, report: Report) -> None:
+        """Returns at once. `report` is called once, from any thread.
+
+        Raises RuntimeError when the machine gives no further thread; nothing is reported then.
+        """
+        attempt = _Attempt(ready, report)
         with self._guard:
             self._attempts.add(attempt)
-            spawn = self._idle < self._tasks.qsize() + 1
-            self._threads += spawn
-        if spawn:
-            name = f"processor-{self._threads}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._tasks.put(attempt)
+        try:
+            if ready.processor.is_async:
+                self._submit(attempt)
+            else:
+                self._hand_over(attempt)
+        except BaseException:
+            self._take_out(attempt)
+            raise
 
     def enforce_timeouts(self) -> None:
         """Call it a few times a second."""
-        now = time.monotonic()
         with self._guard:
-            attempts = [each for each in self._attempts if each.thread is not None]
+            attempts = list(self._attempts)
         for attempt in attempts:
-            late = now - attempt.started - attempt.ready.timeout
-            if late > ABANDON_SECONDS:
+            late = attempt.seconds() - attempt.ready.timeout
+            if late > self._abandon_seconds:
                 self._abandon(attempt)
             elif late > 0:
-                _interrupt(attempt)
+                attempt.interrupt.send()
+        self._watch_loop()
 
-    def _work(self) -> None:
+    # Threads
+
+    def _hand_over(self, attempt: _Attempt) -> None:
+        """To an idle thread, else to a new one: never behind one that is busy."""
+        with self._guard:
+            idle = self._idle > 0
+            self._idle -= idle
+        if idle:
+            self._tasks.put(attempt)
+        else:
+            threading.Thread(target=self._work, args=(attempt,), name="processor", daemon=True).start()
+
+    def _work(self, attempt: _Attempt) -> None:
         """One thread: takes attempts until it is abandoned in one."""
-        while True:
+        while self._run(attempt):
             with self._guard:
                 self._idle += 1
             attempt = self._tasks.get()
-            with self._guard:
-                self._idle -= 1
-            if attempt is None or not self._run(attempt):
-                return
 
     def _run(self, attempt: _Attempt) -> bool:
         """False when the attempt was given up on meanwhile: its thread ends here."""
-        attempt.started = time.monotonic()
-        attempt.thread = threading.get_ident()
         error: BaseException | None = None
+        attempt.started = time.monotonic()
         try:
-            try:
-                attempt.ready.processor.function(*attempt.ready.arguments())
-            finally:
-                with attempt.lock:
-                    attempt.thread = None
-                    _clear_interrupt()
+            with attempt.interrupt.allowed():
+                function, arguments = attempt.ready.processor.function, attempt.ready.arguments()
+                # A context of its own: what one attempt sets there is not for the thread's next one.
+                _refuse_unrun(copy_context().run(function, *arguments))
         except BaseException as caught:  # sys.exit() in a processor must not end our thread
             error = caught
-        return self._end(attempt, error)
+        return self._end(attempt, error, late=attempt.interrupt.sent)
 
-    async def _run_async(self, attempt: _Attempt) -> None:
-        ready = attempt.ready
+    # The event loop
+
+    def _submit(self, attempt: _Attempt) -> None:
+        self._loop = self._loop or LoopThread()
+        attempt.loop = self._loop
+        self._loop.submit(self._run_async(attempt, self._loop))
+
+    async def _run_async(self, attempt: _Attempt, loop: LoopThread) -> None:
+        with self._guard:
+            if attempt.loop is not loop or attempt.ended:  # it was moved to another loop
+                return
+            attempt.started = time.monotonic()
+        limit = asyncio.timeout(attempt.ready.timeout)
         error: BaseException | None = None
         try:
-            async with asyncio.timeout(ready.timeout):
-                await ready.processor.function(*ready.arguments())
-        except TimeoutError as caught:
-            late = time.monotonic() - attempt.started >= ready.timeout
-            error = _timed_out(attempt) if late else caught
+            async with limit:
+                await attempt.ready.processor.function(*attempt.ready.arguments())
         except BaseException as caught:
             error = caught
-        self._end(attempt, error)
+        self._end(attempt, error, late=limit.expired())
 
-    def _end(self, attempt: _Attempt, error: BaseException | None) -> bool:
+    def _watch_loop(self) -> None:
+        """Attempts that wait behind one that blocks the loop begin on a new one."""
+        blocked = self._loop
+        if blocked is None:
+            return
+        if blocked.silent_seconds() <= self._abandon_seconds:
+            blocked.ask()
+            return
+        self._loop = None
+        blocked.retire()
         with self._guard:
-            if attempt.ended:
-                return False
-            attempt.ended = True
+            stuck = [each for each in self._attempts if each.loop is blocked and each.started is None]
+            for attempt in stuck:
+                attempt.loop = None
+        for attempt in stuck:
+            self._submit(attempt)
+
+    # Both
+
+    def _take_out(self, attempt: _Attempt) -> bool:
+        """True for the first who asks: an attempt ends once."""
+        with self._guard:
+            first, attempt.ended = not attempt.ended, True
             self._attempts.discard(attempt)
-        if attempt.interrupted and not isinstance(error, AttemptTimeout):
-            error = _timed_out(attempt)
-        self._report(Ended(attempt.ready, error, time.monotonic() - attempt.started))
+        return first
+
+    def _end(self, attempt: _Attempt, error: BaseException | None, *, late: bool) -> bool:
+        """`late`: it was interrupted. It may have swallowed that, and a part of its work with it."""
+        if not self._take_out(attempt):
+            with self._guard:
+                self.abandoned -= 1
+            return False
+        if late:
+            error = attempt.timed_out(error.__traceback__ if error else None)
+        attempt.report(Ended(attempt.ready, error, attempt.seconds()))
         return True
 
     def _abandon(self, attempt: _Attempt) -> None:
+        if not self._take_out(attempt):
+            return
         with self._guard:
-            if attempt.ended:
-                return
-            self._threads -= 1
-        self._end(attempt, _timed_out(attempt))
-
-    def _event_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="processors-loop", daemon=True).start()
-        return self._loop
+            self.abandoned += 1
+        error = attempt.timed_out(attempt.interrupt.trace(__file__))
+        attempt.report(Ended(attempt.ready, error, attempt.seconds()))
 
 
-def _timed_out(attempt: _Attempt) -> AttemptTimeout:
-    return AttemptTimeout(f"took longer than {attempt.ready.timeout:g} s")
-
-
-def _interrupt(attempt: _Attempt) -> None:
-    """Once, and only while the attempt still holds its thread."""
-    with attempt.lock:
-        if attempt.thread is not None and not attempt.interrupted:
-            attempt.interrupted = True
-            _set_async_exception(attempt.thread, AttemptTimeout)
-
-
-def _clear_interrupt() -> None:
-    """An interrupt that comes too late must not hit the thread's next attempt."""
-    _set_async_exception(threading.get_ident(), None)
-
-
-def _set_async_exception(thread: int, exception: type[BaseException] | None) -> None:
-    # https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc
-    target = ctypes.py_object(exception) if exception else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), target)
+def _refuse_unrun(result: object) -> None:
+    """A `def` that returns a coroutine or a generator has only promised to do its work."""
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(
+            f"the processor returned a {type(result).__name__} that nobody runs:"
+            " declare it `async def` with `await`, or `def` without `yield`"
+        )

@@ -1,16 +1,18 @@
 """Runs the edge under uvicorn, with the admin app beside it on its own port.
 
-httptools is pinned: h11 accepts requests that smuggle (two lengths, bare line feeds). uvicorn's own
-proxy handling is off: it believes X-Forwarded-For from the wrong end.
+httptools is pinned (`heads.py` builds on it): h11 accepts requests that smuggle (two lengths, bare line
+feeds). uvicorn's own proxy handling is off: it believes X-Forwarded-For from the wrong end.
 """
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -19,6 +21,7 @@ from redis.exceptions import RedisError
 
 from gateway.adapters.admin import admin_app
 from gateway.adapters.edge import Deployment, Edge
+from gateway.adapters.heads import BoundedHeads
 from gateway.adapters.health import Readiness, health_app
 from gateway.adapters.keeper import Keeper
 from gateway.adapters.metrics import Counters
@@ -27,8 +30,10 @@ from gateway.adapters.redis_keys import Keys
 from gateway.application import Application
 from gateway.logs import logger
 from gateway.secret_refs import resolve
+from gateway.settings import ServerSettings
 
 FLUSH_SECONDS: Final = 1.0
+ADMIN_GRACE_SECONDS: Final = 1.0
 BACKLOG: Final = 2048
 
 
@@ -77,12 +82,11 @@ async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None)
     counters = Counters()
     edge = Edge(parts.build(parts.app, parts.url, client), health_app(readiness), counters)
     state = {"app": parts.app}
-    servers = [uvicorn_server(edge, settings.server.grace)]
+    servers = [uvicorn_server(edge, settings.server)]
     sockets = [sock]
     if admin is not None:
-        servers.append(
-            uvicorn_server(admin_for(parts.app, client, readiness, lambda: state["app"]), 1.0)
-        )
+        beside = admin_for(parts.app, client, readiness, lambda: state["app"])
+        servers.append(uvicorn_server(beside, settings.server, ADMIN_GRACE_SECONDS))
         sockets.append(admin)
 
     def reload() -> None:
@@ -118,11 +122,15 @@ def admin_for(
     )
 
 
-def uvicorn_server(app: Any, grace: float) -> Server:
+def uvicorn_server(app: Any, settings: ServerSettings, grace: float | None = None) -> Server:
+    """`grace` (default: the settings') is how long open requests may take once it is told to stop."""
+    # Twice the limit is only for memory's sake: the edge counts exactly, without the line ends.
+    most = 2 * int(settings.max_header_bytes)
+    heads: Any = partial(BoundedHeads, most=most, seconds=settings.body_deadline)
     return Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=heads,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -130,7 +138,7 @@ def uvicorn_server(app: Any, grace: float) -> Server:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=int(grace),
+            timeout_graceful_shutdown=math.ceil(grace or settings.grace),
         )
     )
 

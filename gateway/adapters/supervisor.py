@@ -15,7 +15,7 @@ from typing import Final
 
 from gateway.adapters.health import Readiness
 from gateway.adapters.redis_clients import async_client
-from gateway.adapters.server import Parts, admin_for, uvicorn_server
+from gateway.adapters.server import ADMIN_GRACE_SECONDS, Parts, admin_for, uvicorn_server
 from gateway.faults import ConfigError
 from gateway.logs import logger
 
@@ -40,7 +40,8 @@ class _Supervisor:
         settings = self._app.config.settings
         client = async_client(self._parts.url, settings.redis.timeout)
         readiness = Readiness(client, settings.redis.durability)
-        server = uvicorn_server(admin_for(self._app, client, readiness, lambda: self._app), 1.0)
+        beside = admin_for(self._app, client, readiness, lambda: self._app)
+        server = uvicorn_server(beside, settings.server, ADMIN_GRACE_SECONDS)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -62,6 +63,8 @@ class _Supervisor:
                 sys.executable, "-m", "gateway", "serve", "--fd", str(fd), pass_fds=(fd,), env=environ
             )
             self._children.add(child)
+            if self._stopping.is_set():  # told to stop while it was being born: nobody told the child
+                child.terminate()
             status = await child.wait()
             self._children.discard(child)
             if not self._stopping.is_set():

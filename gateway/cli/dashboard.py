@@ -1,6 +1,7 @@
 """`hookline dashboard`: rq-dashboard behind a guard. Reads, and Requeue as a replay of ours."""
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -42,6 +43,7 @@ def command(host: str, port: int, hosts: tuple[str, ...], token: str | None) -> 
     secret = _secret(token or app.config.settings.admin.token)
     replay = replayer(app, connect_or_exit(app))
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's way to say Ctrl-C
         guarded = guarded_dashboard(url, replay, token=secret, allowed_hosts=hosts)
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         click.echo(f"Dashboard of {safe_url(url)} on {where} (Ctrl-C stops it)", err=True)
@@ -50,8 +52,9 @@ def command(host: str, port: int, hosts: tuple[str, ...], token: str | None) -> 
         fail(FAILED, str(error))
     except ValueError as error:
         fail(BAD_CONFIG, f"{error}\n    → set admin.token, or give --token env:NAME")
-    except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+    except KeyboardInterrupt:  # its server takes most of them for a wish to end, and returns
+        pass
+    click.echo("Stopped.", err=True)
 
 
 def _secret(reference: str | None) -> str | None:

@@ -122,7 +122,8 @@ def _start_server() -> "EmbeddedServer | None":
     if os.environ.get("REDIS_URL"):
         click.echo(f"redis: {safe_url(os.environ['REDIS_URL'])} (REDIS_URL)", err=True)
         return None
-    from gateway.adapters.embedded import EmbeddedServer, EmbeddedServerError
+    from gateway.adapters.embedded import EmbeddedServer
+    from gateway.adapters.server_binary import EmbeddedServerError
 
     server = EmbeddedServer(DEV_DIR / "redis")
     try:

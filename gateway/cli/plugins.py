@@ -74,7 +74,7 @@ def _package_of(processor: "Processor") -> str | None:
     from gateway.discovery import ENTRY_POINTS
 
     for entry in entry_points(group=ENTRY_POINTS):
-        with suppress(Exception):  # what cannot be loaded is a fault already
+        with suppress(Exception, SystemExit):  # what cannot be loaded is a fault already
             if any(each is processor for each in entry.load().processors):
                 return f"{entry.dist.name if entry.dist else 'package'} ({entry.value})"
     return None

@@ -5,6 +5,7 @@ instead of arriving together. https://aws.amazon.com/blogs/architecture/exponent
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 
@@ -43,7 +44,7 @@ class Dead:
 
 Decision = Done | Wait | Dead
 
-FINAL = {
+FINAL: Final = {
     AttemptOutcome.DISCARDED: DeadReason.DISCARDED,
     AttemptOutcome.PAYLOAD_MISMATCH: DeadReason.PAYLOAD_MISMATCH,
     AttemptOutcome.PROCESSOR_MISSING: DeadReason.PROCESSOR_MISSING,

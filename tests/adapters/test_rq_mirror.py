@@ -47,7 +47,9 @@ def one_of_each(rig: Rig) -> dict[str, str]:
 
 
 def run_scheduler(rig: Rig) -> None:
-    scheduler: Any = RQScheduler(["github"], connection=rig.redis, serializer=JSONSerializer)
+    scheduler: Any = RQScheduler(
+        ["github"], rig.redis, logging_level="WARNING", serializer=JSONSerializer
+    )
     scheduler.acquire_locks()
     scheduler.enqueue_scheduled_jobs()
     scheduler.release_locks()

@@ -1,0 +1,65 @@
+"""What the head of a request may cost before the edge sees it: uvicorn bounds neither size nor time.
+
+One connection with an endless header would eat the memory; many that send half a head, or nothing,
+and wait would eat the file descriptors.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+TOO_LARGE: Final = b'{"error":"headers too large"}'
+REFUSAL: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+) % (len(TOO_LARGE), TOO_LARGE)
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """uvicorn's protocol. A head beyond `most` bytes gets a 431; one that is not whole after
+    `seconds` gets its connection closed, and so does a connection that never begins one."""
+
+    def __init__(self, *args: Any, most: int, seconds: float, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._most = most
+        self._seconds = seconds
+        self._size = 0
+        self._since = self.loop.time()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def _open(self) -> bool:
+        """Whether the next byte belongs to a head: uvicorn knows the method once one is whole."""
+        return self.scope is None or "method" not in self.scope
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._alarm = self.loop.call_later(self._seconds, self._judge)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        went_on = self._open
+        super().data_received(data)
+        if not self._open:
+            self._size = 0
+        elif went_on:
+            self._size += len(data)
+            if self._size > self._most and not self.transport.is_closing():
+                self.transport.write(REFUSAL)
+                self.transport.close()
+        else:  # begun behind the request before it, of which `data` is a part too
+            self._since = self.loop.time()
+
+    def _judge(self) -> None:
+        """Looks again when the head that is open now, or the next one, can be late."""
+        now = self.loop.time()
+        late = self._since + self._seconds
+        if self._open and now >= late:
+            self.transport.close()
+            return
+        self._alarm = self.loop.call_at(late if self._open else now + self._seconds, self._judge)

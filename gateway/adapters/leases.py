@@ -1,0 +1,160 @@
+"""What one worker holds: leases taken, kept, recorded and given back, whatever the server does.
+
+A call that failed may have been carried out. Nothing here is lost by that: what ended stays until it
+is recorded, and what was leased to us without our hearing of it is found and released unrun.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from redis import Redis
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+
+from gateway.adapters import ledger
+from gateway.adapters.bell import Bell
+from gateway.adapters.ledger import NotClaimed
+from gateway.adapters.redis_keys import Keys
+from gateway.adapters.scripts import Call, T, run
+from gateway.core.delivery import Claimed, Finish
+from gateway.core.outcomes import AttemptOutcome
+
+Lease = tuple[str, int]
+"""A delivery and the fence under which it is held."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """An attempt that ended. `recorded` False: refused, somebody else held the delivery by then."""
+
+    claimed: Claimed
+    finish: Finish
+    seconds: float
+    tries: int = 0
+    recorded: bool = False
+
+    @property
+    def lease(self) -> Lease:
+        return (self.finish.delivery, self.finish.fence)
+
+
+class Leases:
+    """Of the worker called `worker`. Every method that talks to the server raises redis.RedisError."""
+
+    def __init__(self, client: "Redis", keys: Keys, worker: str, lease_ms: int, look_ms: int) -> None:
+        self._client = client
+        self._keys = keys
+        self._worker = worker
+        self._lease_ms = lease_ms
+        self._look_ms = look_ms
+        self._held: dict[Lease, Claimed] = {}
+        self._ended: dict[Lease, Ending] = {}
+        self._crashed: list[Lease] = []
+
+    def held(self) -> list[Claimed]:
+        """What was claimed and is not recorded yet. May be asked from any thread."""
+        return list(self._held.values())
+
+    def keys(self) -> list[Lease]:
+        """For whoever renews them."""
+        return list(self._held)
+
+    @property
+    def unrecorded(self) -> bool:
+        return bool(self._ended or self._crashed)
+
+    def claim(self, shares: Mapping[str, int], bells: Iterable[Bell]) -> list[Claimed | NotClaimed]:
+        """Leases so many from each queue, and what bells were taken for."""
+        taken = [(bell.job, bell.queue) for bell in bells]
+        rows = self._run(
+            ledger.claim(
+                lease_ms=self._lease_ms,
+                worker=self._worker,
+                keep_books=True,
+                queues=shares.items(),
+                taken=taken,
+                look_ms=self._look_ms,
+            )
+        )
+        self._held |= {(row.delivery, row.fence): row for row in rows if isinstance(row, Claimed)}
+        return rows
+
+    def ended(self, finish: Finish, seconds: float) -> None:
+        """Keeps how an attempt ended, until `record`."""
+        lease = (finish.delivery, finish.fence)
+        if finish.outcome is AttemptOutcome.CRASHED:
+            self._crashed.append(lease)
+        elif lease in self._held:
+            self._ended[lease] = Ending(self._held[lease], finish, seconds)
+
+    def record(self) -> list[Ending]:
+        """One call for all that ended. Repeating it is harmless: the fence sees to it."""
+        endings = list(self._ended.values())
+        if not endings:
+            return []
+        for ending in endings:
+            ending.tries += 1
+        flags = self._finish(ending.finish for ending in endings)
+        for ending, recorded in zip(endings, flags, strict=True):
+            # What is refused now may have been recorded by the try before.
+            ending.recorded = recorded or ending.tries > 1
+            self._forget(ending.lease)
+        return endings
+
+    def give_up_crashed(self) -> list[Bell]:
+        """Lets the leases of crashed attempts run out now: the next claim counts the crash."""
+        if not self._crashed:
+            return []
+        self._run(ledger.renew(self._crashed, 0))
+        crashed, self._crashed = self._crashed, []
+        for lease in crashed:
+            self._forget(lease)
+        return [Bell(delivery) for delivery, _ in crashed]
+
+    def recover(self, queues: Iterable[str]) -> None:
+        """After a failed call: keeps what is held, and releases what was leased to us unheard.
+
+        Otherwise each such lease would run out, and be taken for a crash of its processor.
+        """
+        if self._held:
+            self._run(ledger.renew(self.keys(), self._lease_ms))
+        self._release(lease for lease in self._leased_to_us(queues) if lease not in self._held)
+
+    def release(self) -> None:
+        """Gives back what still runs: another worker may start it at once, and it was no attempt."""
+        self._release(lease for lease in self.keys() if lease not in self._ended)
+        self._held.clear()
+
+    def _release(self, leases: Iterable[Lease]) -> None:
+        finishes = [Finish(*lease, None, AttemptOutcome.RELEASED) for lease in leases]
+        if finishes:
+            self._finish(finishes)
+
+    def _leased_to_us(self, queues: Iterable[str]) -> list[Lease]:
+        """As RQ's books have it, in which `claim` has entered what it leased, and to whom."""
+        keys = [StartedJobRegistry(queue, connection=self._client).key for queue in queues]
+        with self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.zrange(key, 0, -1)
+            entries = [
+                entry.decode().rpartition(":") for found in pipeline.execute() for entry in found
+            ]
+            ours = [(job, fence) for job, _, fence in entries if job.startswith("dlv_")]
+            for job, _ in ours:
+                pipeline.hget(Job.key_for(job), "worker_name")
+            workers = pipeline.execute()
+        return [
+            (job.rpartition("-")[0], int(fence))
+            for (job, fence), worker in zip(ours, workers, strict=True)
+            if worker == self._worker.encode()
+        ]
+
+    def _forget(self, lease: Lease) -> None:
+        self._held.pop(lease, None)
+        self._ended.pop(lease, None)
+
+    def _finish(self, finishes: Iterable[Finish]) -> list[bool]:
+        return self._run(ledger.finish(finishes, keep_books=True, look_ms=self._look_ms))
+
+    def _run(self, call: Call[T]) -> T:
+        return run(self._client, self._keys, call)

@@ -1,0 +1,271 @@
+"""Reads what the ledger keeps: events, their deliveries, failed attempts, dead letters.
+
+Never KEYS, never a whole index: indexes are walked a page at a time, and stop being read when the
+caller stops asking. Nothing is written. Times are Unix seconds by Redis' own clock.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from redis import Redis
+
+from gateway.adapters.ledger import unpack_headers
+from gateway.adapters.redis_keys import Keys
+from gateway.core.event import delivery_id, event_of
+from gateway.core.outcomes import DeliveryState
+from gateway.replay import Candidate
+
+PAGE: Final = 100
+URGENCY: Final = ("dead", "leased", "waiting", "pending", "done")  # what to tell first
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """`time`: due since (pending), lease ends (leased), next attempt (waiting), ended (done, dead)."""
+
+    id: str
+    processor: str
+    state: DeliveryState
+    attempts: int
+    crashes: int
+    fence: int
+    time: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event as it is remembered, also when its body is gone. `size` of the body in bytes."""
+
+    id: str
+    source: str
+    queue: str
+    type: str
+    provider_id: str
+    received: float
+    size: int
+    deliveries: tuple[DeliveryRecord, ...]
+
+    @property
+    def attempts(self) -> int:
+        return sum(each.attempts for each in self.deliveries)
+
+    @property
+    def summary(self) -> str:
+        """ "done" when all are, "1 dead, 2 done" when they differ."""
+        counts = Counter(each.state for each in self.deliveries)
+        if len(counts) == 1:
+            return next(iter(counts)).value
+        return ", ".join(
+            f"{counts[DeliveryState(word)]} {word}" for word in URGENCY if DeliveryState(word) in counts
+        )
+
+    def delivery(self, delivery: str) -> DeliveryRecord | None:
+        return next((each for each in self.deliveries if each.id == delivery), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in one attempt, which ended `at`. `message` and `trace` may quote the sender."""
+
+    attempt: int
+    outcome: str
+    at: float
+    seconds: float
+    error: str
+    message: str
+    where: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Every method raises redis.RedisError."""
+
+    client: "Redis"
+    keys: Keys
+
+    def now(self) -> float:
+        seconds, micros = self.client.time()
+        return float(seconds) + float(micros) / 1_000_000
+
+    def known_sources(self) -> set[str]:
+        """Every source that ever had an event."""
+        members: Any = self.client.smembers(self.keys.sources)
+        return {name.decode() for name in members}
+
+    def events(self, ids: Sequence[str]) -> list[EventRecord | None]:
+        """A record each, in one round trip; None for what is expired or was never there."""
+        pipeline = self.client.pipeline(transaction=False)
+        for each in ids:
+            pipeline.hgetall(self.keys.event(each))
+        rows: list[dict[bytes, bytes]] = pipeline.execute()
+        return [_event(each, row) if row else None for each, row in zip(ids, rows, strict=True)]
+
+    def event(self, event: str) -> EventRecord | None:
+        return self.events([event])[0]
+
+    def received(
+        self,
+        sources: Iterable[str],
+        since: float = 0.0,
+        until: float = math.inf,
+        *,
+        newest_first: bool,
+    ) -> Iterator[EventRecord]:
+        """Events that came between the two, merged by time. Expired ones are skipped."""
+        keys = [self.keys.events(name) for name in sources]
+        for page in _pages(self._merged(keys, since, until, newest_first=newest_first)):
+            yield from filter(None, self.events(page))
+
+    def dead_letters(
+        self, sources: Iterable[str], since: float = 0.0, *, newest_first: bool
+    ) -> Iterator[tuple[EventRecord, DeliveryRecord]]:
+        """Those that died since then, with their events, merged by time of death."""
+        keys = [self.keys.dead(name) for name in sources]
+        for page in _pages(self._merged(keys, since, math.inf, newest_first=newest_first)):
+            found = [(event_of(each) or ("", 0))[0] for each in page]
+            for event, delivery in zip(self.events(found), page, strict=True):
+                record = event.delivery(delivery) if event else None
+                if event and record and record.state is DeliveryState.DEAD:
+                    yield event, record
+
+    def failures(self, delivery: str) -> list[Failure]:
+        """The last twenty, the oldest first."""
+        rows: Any = self.client.lrange(self.keys.attempts(delivery), 0, -1)
+        return [_failure(row) for row in rows]
+
+    def last_failures(self, deliveries: Sequence[str]) -> list[Failure | None]:
+        """The last one of each, in one round trip; None where an attempt left no word."""
+        pipeline = self.client.pipeline(transaction=False)
+        for each in deliveries:
+            pipeline.lindex(self.keys.attempts(each), -1)
+        return [_failure(row) if row else None for row in pipeline.execute()]
+
+    def headers(self, event: str) -> tuple[tuple[str, str], ...] | None:
+        """As they came; None after the retention."""
+        text: Any = self.client.hget(self.keys.body(event), "h")
+        return None if text is None else unpack_headers(text)
+
+    def body(self, event: str) -> bytes | None:
+        """The raw bytes; None after the retention."""
+        body: Any = self.client.hget(self.keys.body(event), "b")
+        return None if body is None else bytes(body)
+
+    def _merged(
+        self, keys: Iterable[str], since: float, until: float, *, newest_first: bool
+    ) -> Iterator[str]:
+        walks = [self._walk(key, since, until, newest_first=newest_first) for key in keys]
+        for _, member in merge(*walks, key=lambda row: row[0], reverse=newest_first):
+            yield member.decode()
+
+    def _walk(
+        self, key: str, since: float, until: float, *, newest_first: bool
+    ) -> Iterator[tuple[float, bytes]]:
+        """Resumes at a score, not at a rank: members come and go while somebody works through them."""
+        low, high = since * 1000, until * 1000
+        seen: set[bytes] = set()  # of the score at which the page before ended: a batch shares one
+        while True:
+            most = PAGE + len(seen)
+            page = self._page(key, low, high, most, newest_first=newest_first)
+            yield from ((score, member) for member, score in page if member not in seen)
+            if len(page) < most:
+                return
+            edge = page[-1][1]
+            seen = {member for member, score in page if score == edge}
+            low, high = (low, edge) if newest_first else (edge, high)
+
+    def _page(
+        self, key: str, low: float, high: float, most: int, *, newest_first: bool
+    ) -> list[tuple[bytes, float]]:
+        read = self.client.zrevrangebyscore if newest_first else self.client.zrangebyscore
+        bounds = [round(each, 3) for each in ((high, low) if newest_first else (low, high))]
+        rows: Any = read(key, bounds[0], bounds[1], start=0, num=most, withscores=True)
+        return [(member, score) for member, score in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayArchive:
+    """What the replay flow asks for (`gateway.replay.Archive`)."""
+
+    reader: Reader
+
+    def of_event(self, event: str) -> list[Candidate]:
+        record = self.reader.event(event)
+        return [candidate(record, each) for each in record.deliveries] if record else []
+
+    def died(self, sources: Sequence[str], since: float) -> Iterator[Candidate]:
+        found = self.reader.dead_letters(sources, since, newest_first=False)
+        return (candidate(event, delivery) for event, delivery in found)
+
+    def received(self, sources: Sequence[str], since: float, until: float) -> Iterator[Candidate]:
+        found = self.reader.received(sources, since, until, newest_first=False)
+        return (candidate(event, delivery) for event in found for delivery in event.deliveries)
+
+
+def candidate(event: EventRecord, delivery: DeliveryRecord) -> Candidate:
+    return Candidate(
+        delivery.id,
+        event.id,
+        event.source,
+        event.type,
+        delivery.processor,
+        delivery.state,
+        delivery.reason,
+        event.received,
+    )
+
+
+def _pages(members: Iterator[T]) -> Iterator[list[T]]:
+    while page := list(islice(members, PAGE)):
+        yield page
+
+
+def _event(event: str, row: dict[bytes, bytes]) -> EventRecord:
+    fields = {name.decode(): value.decode("utf-8", "replace") for name, value in row.items()}
+    return EventRecord(
+        event,
+        fields["s"],
+        fields["q"],
+        fields["t"],
+        fields["p"],
+        int(fields["r"]) / 1000,
+        int(fields["z"]),
+        tuple(_delivery(event, number, fields) for number in range(1, int(fields["n"]) + 1)),
+    )
+
+
+def _delivery(event: str, number: int, fields: dict[str, str]) -> DeliveryRecord:
+    return DeliveryRecord(
+        delivery_id(event, number),
+        fields[f"{number}p"],
+        DeliveryState(fields[f"{number}s"]),
+        int(fields[f"{number}a"]),
+        int(fields[f"{number}c"]),
+        int(fields[f"{number}f"]),
+        int(fields[f"{number}t"]) / 1000,
+        fields.get(f"{number}r", ""),
+    )
+
+
+def _failure(text: bytes) -> Failure:
+    row: dict[str, Any] = json.loads(text)
+    return Failure(
+        row["attempt"],
+        row["outcome"],
+        datetime.fromisoformat(row["at"]).timestamp(),
+        row["seconds"],
+        row["error"],
+        row["message"],
+        row["where"],
+        row["trace"],
+    )

@@ -1,0 +1,40 @@
+"""How many deliveries to take from which queue, so that sources do not starve each other."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+RESERVED: Final = 4  # one slot in so many
+
+
+class Slots:
+    """`caps`: how many deliveries of a queue may run at once, where that is limited.
+
+    A queue that runs something leaves slots free for those that run nothing: one each, at most a
+    quarter of all. So however long a source's deliveries take, another's begin at once.
+    """
+
+    def __init__(self, concurrency: int, caps: Mapping[str, int]) -> None:
+        self._concurrency = concurrency
+        self._caps = caps
+
+    def open(self, queues: Sequence[str], running: Counter[str]) -> list[str]:
+        """Queues of which one more may run."""
+        return [queue for queue in queues if self._room(queue, queues, running) > 0]
+
+    def shares(self, queues: Sequence[str], running: Counter[str]) -> dict[str, int]:
+        """How many to take of each; chance says who gets the few slots of a full worker."""
+        taken = running.copy()
+        fair = max(1, (self._concurrency - running.total()) // max(1, len(queues)))
+        for queue in random.sample(queues, k=len(queues)):
+            taken[queue] += max(0, min(fair, self._room(queue, queues, taken)))
+        return dict(taken - running)
+
+    def _room(self, queue: str, queues: Sequence[str], running: Counter[str]) -> int:
+        free = self._concurrency - running.total()
+        idle = sum(1 for other in queues if other != queue and not running[other])
+        room = free - min(idle, self._concurrency // RESERVED)
+        if not running[queue]:
+            room = min(free, max(1, room))  # what the others leave free is meant for it
+        return min(room, self._caps.get(queue, room) - running[queue])

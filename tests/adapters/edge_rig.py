@@ -1,0 +1,147 @@
+"""The edge without a server: ASGI calls by hand, ports that note who asked them, in order."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from gateway.adapters.edge import Deployment, Edge, Limits
+from gateway.adapters.health import Readiness, health_app
+from gateway.adapters.limiters import FloodGuard
+from gateway.adapters.metrics import Counters
+from gateway.adapters.redis_clients import async_client
+from gateway.core.event import Event
+from gateway.core.outcomes import Acceptance
+from gateway.core.schemes.token import TokenScheme
+from gateway.core.source import Source
+from gateway.core.template import Reference
+from gateway.ingest import Ingest
+
+NOW = 1_700_000_000.0
+TOKEN = TokenScheme(Reference("header", "x-token"))
+SHOP = Source("shop", "/hooks/shop", "shop", TOKEN, (TOKEN.load_key(b"right"),), max_body=1000)
+DECOY = Source("unknown", "", "", TOKEN, (TOKEN.load_key(b"nobody has it"),), max_body=1000)
+RIGHT = (b"x-token", b"right")
+WRONG = (b"x-token", b"wrong")
+Header = tuple[bytes, bytes]
+
+
+class Flood(FloodGuard):
+    def __init__(self, asked: list[str], limit: str) -> None:
+        super().__init__(limit)
+        self._asked = asked
+
+    def hit(self, address: str) -> float | None:
+        self._asked.append(f"flood {address}")
+        return super().hit(address)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What went out to the caller; status 0: nothing did."""
+
+    status: int = 0
+    headers: tuple[Header, ...] = ()
+    body: bytes = b""
+
+    def header(self, name: bytes) -> bytes | None:
+        return dict(self.headers).get(name)
+
+
+@dataclass
+class Rig:
+    """An edge with its ports. `asked` has every port in the order in which they were asked."""
+
+    sources: Sequence[Source] = (SHOP,)
+    limits: Limits = field(default_factory=Limits)
+    flood: str = "1000/minute"
+    wait: float | None = None
+    error: Exception | None = None
+    hang: bool = False
+    asked: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    lines: list[Any] = field(default_factory=list)
+    counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        decoy = replace(DECOY, trusted_proxies=self.sources[0].trusted_proxies)
+        by_name = {source.name: source for source in self.sources}
+        ingest = Ingest(self, self, self._route, 0.5)
+        deployment = Deployment(by_name, decoy, ingest, Flood(self.asked, self.flood), self.limits)
+        nowhere = async_client("redis://127.0.0.1:1", 0.1)
+        health = health_app(Readiness(nowhere, "always"))
+        self.edge = Edge(deployment, health, self.counters, lambda: NOW)
+
+    async def charge(self, source: Source) -> float | None:
+        self.asked.append("quota")
+        return self.wait
+
+    async def accept(self, event: Event, source: Source, processors: tuple[str, ...]) -> Acceptance:
+        self.asked.append("ledger")
+        if self.error:
+            raise self.error
+        if self.hang:
+            await asyncio.Event().wait()
+        self.events.append(event)
+        return Acceptance.ACCEPTED
+
+    def _route(self, source: str, event_type: str) -> tuple[str, ...]:
+        return ("archive",)
+
+    def call(
+        self,
+        *headers: Header,
+        body: bytes | Iterable[Any] = b"{}",
+        path: str = "/hooks/shop",
+        method: str = "POST",
+        query: bytes = b"",
+        peer: str | None = "192.0.2.9",
+    ) -> Sent:
+        """One request. `body` may also be a row of ASGI messages; after the last one, silence."""
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query,
+            "headers": list(headers),
+            "client": (peer, 4242) if peer else None,
+        }
+        messages = [chunk(body)] if isinstance(body, bytes) else body
+        return asyncio.run(self._run(scope, iter(messages)))
+
+    async def _run(self, scope: dict[str, Any], messages: Any) -> Sent:
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> Any:
+            self.asked.append("body")
+            message = next(messages, None)
+            if message is None:
+                await asyncio.Event().wait()
+            return message
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        with capture_logs() as lines:
+            async with asyncio.timeout(5):
+                await self.edge(scope, receive, send)
+        self.lines += lines
+        if not sent:
+            return Sent()
+        start, *rest = sent
+        body = b"".join(message["body"] for message in rest)
+        return Sent(start["status"], tuple(start["headers"]), body)
+
+    def counted(self) -> dict[str, int]:
+        """`source|outcome|reason` of every request so far."""
+        counts = self.counters._counts.items()
+        return {name.removeprefix("requests|"): n for name, n in counts if name.startswith("requests|")}
+
+
+def chunk(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+GONE = {"type": "http.disconnect"}

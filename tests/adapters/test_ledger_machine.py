@@ -1,0 +1,306 @@
+"""Whatever gateways, workers, operators, RQ's tools and bad luck do, in any order: nothing is lost.
+
+After every step: each delivery is what the model says, held by one at most, in exactly one index, and
+shown by RQ as what it is. At the end, with time and sweeps, everything accepted is done or dead, and
+RQ's books are empty. HYPOTHESIS_PROFILE=deep walks longer and further.
+"""
+
+import os
+from collections import deque
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis import Redis
+from rq.job import requeue_job
+from rq.scheduler import RQScheduler
+from rq.serializers import JSONSerializer
+
+from gateway.adapters import ledger
+from gateway.adapters.ledger import NotClaimed
+from gateway.core.delivery import Claimed
+from gateway.core.retry import Decision, Wait
+from tests.adapters.ledger_model import SOURCES, Delivery, Model
+from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig
+from tests.adapters.rq_books import assert_true, empty, has_job, storm
+
+DEEP: Final = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+SETTINGS: Final = settings(
+    max_examples=1000 if DEEP else 40,
+    stateful_step_count=100 if DEEP else 50,
+    derandomize=not DEEP,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)
+PROCESSORS: Final = {"1": ["a"], "2": ["a", "b"]}
+DECISIONS: Final[list[Decision | None]] = [DONE, Wait(0.0), Wait(2 * LEASE / 1000), EXHAUSTED, None]
+queues = st.sampled_from(sorted(SOURCES))
+choices = st.integers(0, 63)
+
+
+class Ledger(RuleBasedStateMachine):
+    def __init__(self, redis: "Redis") -> None:
+        super().__init__()
+        redis.flushall()
+        self.rig = Rig(redis)
+        self.model = Model()
+        self.held: list[Claimed] = []
+        self.lost: set[str] = set()  # job ids whose bell was taken away
+        self.unbooked: set[str] = set()  # job ids that RQ may not show where they belong
+        self.deleted: set[str] = set()  # job ids whose job was deleted
+        self.muddled: set[str] = set()  # queues in which not only our bells lie, all in order
+
+    def pick(self, choice: int) -> Delivery | None:
+        known = list(self.model.deliveries())
+        return known[choice % len(known)] if known else None
+
+    def rang(self, delivery: Delivery) -> None:
+        self.lost.discard(delivery.bell)
+        self.deleted.discard(delivery.bell)
+        self.unbooked.discard(delivery.id)
+        assert delivery.bell in self.rig.queued(delivery.event.source)
+
+    def ran(self, delivery: Delivery, claimed: Claimed) -> None:
+        assert (claimed.fence, claimed.attempt) == (delivery.fence, delivery.attempts)
+        assert claimed.crashes == delivery.crashes
+        self.deleted.discard(f"{delivery.id}-{delivery.fence}")
+        self.held.append(claimed)
+
+    def took_away(self, queue: str) -> None:
+        """Bells that are gone now are lost, whether somebody still needed them or not."""
+        left = self.rig.queued(queue)
+        self.lost |= {each.bell for each in self.model.deliveries() if each.event.source == queue}
+        self.lost -= set(left)
+
+    # What a gateway does.
+
+    @rule(source=queues, value=st.sampled_from(sorted(PROCESSORS)))
+    def accept(self, source: str, value: str) -> None:
+        processors = PROCESSORS[value]
+        resting = {each.id for each in self.model.deliveries() if each.state != "dead"}
+        wanted = self.model.accept(source, value, len(processors))
+        assert self.rig.accept(value, source=SOURCES[source], processors=processors) == [wanted]
+        for each in self.model.events[source + value].deliveries:
+            if wanted in ("accepted", "revived") and each.id not in resting:
+                self.rang(each)
+
+    @rule()
+    def sweep(self) -> None:
+        lay = {bell for name in SOURCES for bell in self.rig.queued(name)}
+        looked = self.model.sweep()
+        self.rig.sweep(*SOURCES)
+        for each in looked:
+            if each.state == "leased":
+                self.unbooked.add(f"{each.id}-{each.fence}")
+            earlier = {f"{each.id}-{look}" for look in range(each.fence + 2)} & lay
+            if not earlier and each.event.source not in self.muddled:
+                self.rang(each)
+
+    # What a worker does.
+
+    @rule(queue=queues, many=st.integers(1, 4))
+    def claim(self, queue: str, many: int) -> None:
+        bells = deque(self.rig.queued(queue))
+        for row in self.rig.claim((queue, many)):
+            text = bells.popleft()
+            delivery = self.model.find("-".join(text.split("-")[:2]))
+            assert row.delivery == (text if text.startswith("stranger") else text[:32])
+            if isinstance(row, Claimed):
+                assert delivery is not None
+                assert self.model.claim(delivery) == "run"
+                self.ran(delivery, row)
+            elif text.startswith("stranger"):
+                assert row.word == "foreign"
+            elif delivery is None:
+                assert row.word == "missing"
+            elif text == delivery.id:
+                word = self.model.replay(delivery)
+                assert row.word == ("busy" if word == "leased" else word)
+                if word == "replayed":
+                    bells.append(delivery.bell)
+                    self.unbooked.discard(delivery.id)
+            else:
+                assert row.word == self.model.claim(delivery)
+
+    @rule(choice=choices)
+    def claim_by_id(self, choice: int) -> None:
+        if delivery := self.pick(choice):
+            (row,) = self.rig.claim(taken=[(delivery.id, "")])
+            word = self.model.claim(delivery)
+            assert (row.word if isinstance(row, NotClaimed) else "run") == word
+            if isinstance(row, Claimed):
+                self.ran(delivery, row)
+
+    @precondition(lambda self: self.held)
+    @rule(choice=choices, decision=st.sampled_from(DECISIONS))
+    def finish(self, choice: int, decision: Decision | None) -> None:
+        held = self.held[-1 - choice % len(self.held)]
+        delivery = self.model.find(held.delivery)
+        current = self.model.holds(delivery, held.fence)
+        assert self.rig.finish(held, decision, "{}") is current
+        if current and delivery:
+            self.model.finish(delivery, decision)
+            if decision is None:
+                self.rang(delivery)
+            self.deleted.discard(delivery.bell if delivery.state == "waiting" else delivery.id)
+
+    @precondition(lambda self: self.held)
+    @rule(choice=choices)
+    def renew(self, choice: int) -> None:
+        held = self.held[-1 - choice % len(self.held)]
+        delivery = self.model.find(held.delivery)
+        current = self.model.holds(delivery, held.fence)
+        assert self.rig.run(ledger.renew([(held.delivery, held.fence)], LEASE)) == [current]
+        if current and delivery:
+            delivery.due = delivery.look = self.model.clock + LEASE
+
+    # What an operator does.
+
+    @rule(choice=choices, also_done=st.booleans())
+    def replay(self, choice: int, also_done: bool) -> None:
+        if delivery := self.pick(choice):
+            word = self.model.replay(delivery, also_done)
+            call = ledger.replay([delivery.id], also_done=also_done, look_ms=LOOK)
+            assert self.rig.run(call) == [word]
+            if word == "replayed":
+                self.rang(delivery)
+
+    @rule(choice=choices)
+    def discard(self, choice: int) -> None:
+        if delivery := self.pick(choice):
+            assert self.rig.run(ledger.discard([delivery.id])) == [self.model.discard(delivery)]
+
+    @rule(choice=choices)
+    def press_requeue(self, choice: int) -> None:
+        delivery = self.pick(choice)
+        if delivery and delivery.state == "dead" and has_job(self.rig, delivery.id):
+            shown = self.rig.members(f"rq:failed:{delivery.event.source}")
+            if delivery.id in shown:
+                requeue_job(delivery.id, connection=self.rig.redis, serializer=JSONSerializer)
+                self.unbooked.add(delivery.id)
+                self.muddled.add(delivery.event.source)
+
+    # What RQ's tools and bad luck do.
+
+    @rule(units=st.integers(1, 3))
+    def pass_time(self, units: int) -> None:
+        self.rig.pass_time(units * LEASE)
+        for event in self.model.pass_time(units * LEASE):
+            for each in event.deliveries:  # a later life of the event counts its fences anew
+                self.held = [held for held in self.held if held.delivery != each.id]
+                for known in (self.lost, self.unbooked, self.deleted):
+                    known -= {job for job in known if job.startswith(each.id)}
+
+    @rule(queue=queues)
+    def ask_rq(self, queue: str) -> None:
+        storm(self.rig, queue)
+
+    @rule(queue=queues)
+    def run_the_scheduler_of_rq(self, queue: str) -> None:
+        scheduler: Any = RQScheduler(
+            [queue], self.rig.redis, logging_level="WARNING", serializer=JSONSerializer
+        )
+        scheduler.acquire_locks()
+        scheduler.enqueue_scheduled_jobs()
+        scheduler.release_locks()
+        self.muddled.add(queue)
+        waiting = (each for each in self.model.deliveries() if each.state == "waiting")
+        self.unbooked |= {each.bell for each in waiting if each.due <= self.model.clock}
+
+    @rule(queue=queues)
+    def empty_the_queue(self, queue: str) -> None:
+        self.deleted |= set(self.rig.queued(queue))
+        empty(self.rig, queue)
+        self.took_away(queue)
+
+    @rule(queue=queues)
+    def delete_the_list(self, queue: str) -> None:
+        self.rig.raw("DEL", f"rq:queue:{queue}")
+        self.took_away(queue)
+
+    @rule(queue=queues)
+    def pop_and_forget(self, queue: str) -> None:
+        self.rig.raw("LPOP", f"rq:queue:{queue}")
+        self.took_away(queue)
+
+    @rule(queue=queues, choice=choices)
+    def take_one_out_of_the_middle(self, queue: str, choice: int) -> None:
+        if bells := self.rig.queued(queue):
+            self.rig.raw("LREM", f"rq:queue:{queue}", 1, bells[choice % len(bells)])
+            self.muddled.add(queue)
+            self.took_away(queue)
+
+    @rule(choice=choices)
+    def delete_a_job(self, choice: int) -> None:
+        if jobs := self.rig.scan("rq:job:*"):
+            key = jobs[choice % len(jobs)]
+            self.rig.raw("DEL", key)
+            self.deleted.add(key.removeprefix("rq:job:"))
+
+    @rule(queue=queues, front=st.booleans())
+    def push_a_strange_job(self, queue: str, front: bool) -> None:
+        self.rig.raw("LPUSH" if front else "RPUSH", f"rq:queue:{queue}", "stranger-1")
+        self.muddled.add(queue)
+
+    # What must hold at all times.
+
+    @invariant()
+    def every_delivery_is_what_the_model_says(self) -> None:
+        for each in self.model.deliveries():
+            row = self.rig.row(each.id)
+            told = (row.state, row.attempts, row.crashes, row.fence)
+            assert told == (each.state, each.attempts, each.crashes, each.fence), each
+
+    @invariant()
+    def every_open_delivery_is_in_the_index_and_every_dead_letter_in_its_own(self) -> None:
+        for name in SOURCES:
+            mine = [each for each in self.model.deliveries() if each.event.source == name]
+            pending, dead = self.rig.keys.pending(name), self.rig.keys.dead(name)
+            assert self.rig.members(pending) == {each.id for each in mine if each.open}
+            assert self.rig.members(dead) == {each.id for each in mine if each.state == "dead"}
+
+    @invariant()
+    def an_event_expires_only_when_all_of_it_is_done(self) -> None:
+        for event in self.model.events.values():
+            key = self.rig.keys.event("evt_" + event.deliveries[0].id[4:30])
+            body = self.rig.keys.body("evt_" + event.deliveries[0].id[4:30])
+            lives = self.rig.lives(key), self.rig.lives(body)
+            if event.ended is None:
+                assert lives == (-1, -1)
+            else:
+                assert lives[0] > 0
+                assert (lives[1] > 0) is self.model.has_body(event)
+
+    @invariant()
+    def rq_shows_the_truth(self) -> None:
+        for name in SOURCES:
+            if not self.rig.queued(name):
+                self.muddled.discard(name)
+            known = {"lost": self.lost, "unbooked": self.unbooked, "deleted": self.deleted}
+            assert_true(self.rig, name, **known)
+
+    def teardown(self) -> None:
+        for _ in range(8):
+            self.rig.pass_time(LOOK)
+            self.rig.sweep(*SOURCES)
+            while rows := self.rig.claim(*((name, 50) for name in SOURCES)):
+                for row in rows:
+                    assert isinstance(row, NotClaimed) or self.rig.finish(row)
+        for name in SOURCES:
+            assert self.rig.members(self.rig.keys.pending(name)) == set()
+            self.rig.run(ledger.discard(sorted(self.rig.members(self.rig.keys.dead(name)))))
+        books = [key for key in self.rig.scan("rq:*") if "foreign" not in key]
+        assert set(books) <= {"rq:queues"}
+
+
+def test_whatever_happens_nothing_is_lost_and_rq_shows_the_truth(redis: "Redis") -> None:
+    run_state_machine_as_test(lambda: Ledger(redis), settings=SETTINGS)

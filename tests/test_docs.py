@@ -1,0 +1,293 @@
+"""The documentation is true: samples run, tables say what the code says, nothing is missing."""
+
+import ast
+import json
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+from typing import Any, Final
+
+import click
+import pytest
+
+from gateway.adapters.metrics import Snapshot, render
+from gateway.catalogue import SignatureVerify, load_preset, preset_names
+from gateway.cli import EPILOG, main
+from gateway.cli.schema import TITLES, schema_of
+from gateway.cli.sources import duration_text
+from gateway.core import outcomes
+from gateway.sources import SourceFile
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+FENCED = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
+
+# Where the keys of a file are documented: page, heading, kind of file, model (none: the file's own).
+TABLES = (
+    ("configuration", "`[server]`", "gateway", "ServerSettings"),
+    ("configuration", "`[admin]`", "gateway", "AdminSettings"),
+    ("configuration", "`[redis]`", "gateway", "RedisSettings"),
+    ("configuration", "`[worker]`", "gateway", "WorkerSettings"),
+    ("configuration", "`[defaults]`", "gateway", "SourceWide"),
+    ("configuration", "`[defaults.retry]`", "gateway", "RetrySettings"),
+    ("configuration", "`[log]`", "gateway", "LogSettings"),
+    ("configuration", "A source's own keys", "source", ""),
+    ("configuration", '`[verify]` with `scheme = "signature"`', "source", "SignatureVerify"),
+    ("configuration", "`[verify.timestamp]`", "source", "SignedTime"),
+    ("configuration", '`[verify]` with `scheme = "token"`', "source", "TokenVerify"),
+    ("configuration", '`[verify]` with `scheme = "basic-auth"`', "source", "BasicAuthVerify"),
+    ("configuration", '`[verify]` with `scheme = "unverified"`', "source", "UnverifiedVerify"),
+    ("configuration", "`[identity]`", "source", "Identity"),
+    ("configuration", "`[acknowledge]`", "source", "Acknowledge"),
+    ("providers", "A preset's own keys", "preset", ""),
+    ("providers", "`[[handshakes]]`", "preset", "HandshakeFile"),
+    ("providers", "`[sender]`", "preset", "Sender"),
+    ("providers", "`[source]`", "preset", "SourceDefaults"),
+)
+WORDS: Final[dict[str, type[StrEnum]]] = {
+    "Requests": outcomes.Outcome,
+    "Why a request is refused": outcomes.Refusal,
+    "What the ledger says to an event": outcomes.Acceptance,
+    "Deliveries": outcomes.DeliveryState,
+    "Attempts": outcomes.AttemptOutcome,
+    "Dead letters": outcomes.DeadReason,
+}
+COUNTERS = {
+    "requests|s|accepted|accepted": 1,
+    "attempts|s|p|done": 1,
+    "dead|s|poison": 1,
+    "replays|s": 1,
+    "micros|s": 1,
+}
+
+
+def page_text(page: str) -> str:
+    return (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced blocks."""
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def table(page: str, heading: str) -> dict[str, str]:
+    """The first two columns of the table below a heading; its first column is `code`."""
+    text = prose(ROOT / "docs" / f"{page}.md")
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.M | re.S)
+    assert found, f"{page}.md has no heading {heading!r}"
+    return dict(re.findall(r"^\| `([^`]+)` \| (.*?) ?\|", found[1], re.M))
+
+
+def blocks(page: Path, *languages: str) -> Iterator[tuple[int, str]]:
+    """Fenced blocks of these languages, each with the line it begins on."""
+    text = page.read_text(encoding="utf-8")
+    for match in FENCED.finditer(text):
+        if match["language"] in languages:
+            yield text[: match.start()].count("\n") + 2, dedent(match["code"])
+
+
+# Keys and providers
+
+
+@pytest.mark.parametrize(("page", "heading", "which", "model"), TABLES)
+def test_a_table_has_every_key_with_its_default(
+    page: str, heading: str, which: str, model: str
+) -> None:
+    schema = schema_of(which)
+    described = schema["$defs"][model] if model else schema
+    wanted = {
+        key: _default(field, required=key in described.get("required", ()))
+        for key, field in described["properties"].items()
+        if not ("$ref" in field or "oneOf" in field)  # tables have a heading of their own
+    }
+    assert table(page, heading) == wanted
+
+
+def _default(field: dict[str, Any], *, required: bool) -> str:
+    if required:
+        return "required"
+    return f"`{json.dumps(field['default'])}`" if "default" in field else "-"
+
+
+def test_every_model_of_a_file_has_its_table() -> None:
+    models = {model for which in TITLES for model in schema_of(which)["$defs"]}
+    assert models <= {model for *_, model in TABLES}
+
+
+def test_the_table_of_providers_is_the_one_of_the_presets() -> None:
+    wanted = "\n".join(_provider(name) for name in preset_names())
+    assert f"\n{wanted}\n\n" in page_text("providers"), f"docs/providers.md: write\n{wanted}"
+
+
+def _provider(name: str) -> str:
+    preset = load_preset(name)
+    time = preset.verify.timestamp if isinstance(preset.verify, SignatureVerify) else None
+    cells = (
+        f"`{name}`",
+        f"[{preset.name}]({preset.links[0]})",
+        preset.verify.scheme,
+        duration_text(time.tolerance) if time else "-",
+        duration_text(preset.sender.deadline) if preset.sender.deadline else "not known",
+        preset.sender.retries,
+        preset.trust,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+# Words
+
+
+@pytest.mark.parametrize("heading", WORDS)
+def test_every_word_is_explained_and_none_that_is_gone(heading: str) -> None:
+    assert sorted(table("operations", heading)) == sorted(WORDS[heading])
+
+
+def test_every_list_of_words_is_in_the_page() -> None:
+    kinds = [each for each in vars(outcomes).values() if isinstance(each, type)]
+    assert {each for each in kinds if issubclass(each, StrEnum)} == {StrEnum, *WORDS.values()}
+
+
+def test_every_metric_is_explained_with_its_labels() -> None:
+    one = {"x": 1}
+    text = render(Snapshot(COUNTERS, one, one, one, {"x": 1.0}, 1, suspended=False)).decode()
+    found: dict[str, str] = {}
+    for name in re.findall(r"^# TYPE (\w+) ", text, re.M):
+        sample = re.search(rf"^{name}(?:_count)?(?:\{{(.*?)\}})? ", text, re.M)
+        assert sample
+        labels = re.findall(r"(\w+)=", sample[1] or "")
+        found[name] = " ".join(sorted(labels))
+    written = table("operations", "Metrics")
+    assert {name: " ".join(sorted(re.findall(r"\w+", text))) for name, text in written.items()} == found
+
+
+def test_every_log_line_is_explained() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gateway").rglob("*.py")]
+    calls = [node for text in sources for node in ast.walk(ast.parse(text)) if _is_log_call(node)]
+    names = {name for each in calls if "." in (name := _line_name(each))}
+    assert set(table("operations", "Log lines")) == names
+
+
+def _is_log_call(node: ast.AST) -> bool:
+    if not (isinstance(node, ast.Call) and node.args):
+        return False
+    word = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    return word in ("debug", "info", "warning", "error", "level")
+
+
+def _line_name(call: ast.AST) -> str:
+    """`request.{ending.outcome}` as request.OUTCOME."""
+    assert isinstance(call, ast.Call)
+    text = ast.unparse(call.args[0])
+    return re.sub(r"\{[^}]*\}", "OUTCOME", text).removeprefix("f").strip("'\"")
+
+
+def test_every_exit_status_is_explained() -> None:
+    assert set(table("operations", "Exit status")) == {
+        word for word in EPILOG.split() if word.isdigit()
+    }
+
+
+def test_every_key_and_script_of_the_ledger_is_explained() -> None:
+    folder = ROOT / "gateway" / "adapters" / "lua"
+    keys = re.findall(r"^-- (PREFIX:\S+)", (folder / "_ledger.lua").read_text(encoding="utf-8"), re.M)
+    assert set(table("architecture", "Keys")) == set(keys)
+    scripts = {path.stem for path in folder.glob("[!_]*.lua")}
+    assert set(table("architecture", "Scripts")) == scripts
+
+
+# Samples
+
+
+def test_every_sample_of_a_processor_runs_and_its_tests_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs" / "processors.md"
+    module = ModuleType("documented_processors")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for line, code in blocks(page, "python"):
+        exec(compile("\n" * (line - 1) + code, str(page), "exec"), vars(module))
+    tests = [each for name, each in vars(module).items() if name.startswith("test_")]
+    for test in tests:
+        test()
+    assert (len(tests), capsys.readouterr().out) == (4, "2 commits\n")
+    module.database.close()
+
+
+@every_page
+def test_every_python_sample_is_python(page: Path) -> None:
+    for line, code in blocks(page, "python"):
+        compile("\n" * (line - 1) + code, str(page), "exec")
+
+
+def test_every_sample_of_a_source_is_one() -> None:
+    pages = (ROOT / "docs" / "configuration.md", ROOT / "CONTRIBUTING.md", ROOT / "README.md")
+    samples = [text for page in pages for _, text in blocks(page, "toml")]
+    assert len(samples) >= len(pages)
+    for sample in samples:
+        SourceFile.model_validate(tomllib.loads(sample))
+
+
+def shown_commands() -> list[Any]:
+    found = []
+    for page in PAGES:
+        for first, code in blocks(page, "sh", "console"):
+            for number, line in enumerate(code.splitlines(), first):
+                words = shlex.split(line.removeprefix("$ "), comments=True)
+                if words[:1] == ["hookline"]:
+                    found.append(pytest.param(words[1:], id=f"{page.name}:{number}"))
+    return found
+
+
+@pytest.mark.parametrize("words", shown_commands())
+def test_a_command_line_that_is_shown_would_be_understood(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HOOKLINE_CONFIG", "HOOKLINE_PROCESSORS"):
+        monkeypatch.setenv(name, "kept: the options write to the environment")
+    monkeypatch.chdir(tmp_path)
+    Path("push.json").touch()  # a file that the lines name
+    command: click.Command | None = main
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        command = command.get_command(click.Context(command), name)
+        assert command, f"hookline has no {name!r} there"
+    assert command
+    with suppress(click.exceptions.Exit):  # --help
+        command.make_context("hookline", words)
+
+
+# Links
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        path, _, anchor = target.partition("#")
+        if not re.match(r"[a-z]+:", target):
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in _anchors(file), f"{page.name}: {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them from headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@every_page
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    folders = "gateway|processors|config|tests|docs|scripts"
+    names = re.findall(rf"`((?:{folders})/[\w./-]+)`", prose(page))
+    assert not [name for name in names if "NAME" not in name and not (ROOT / name).exists()]
