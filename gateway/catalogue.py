@@ -27,7 +27,9 @@ class Strict(BaseModel):
     """Unknown keys are refused: a mistyped key must never be a silently missing protection."""
 
     # No input in errors: what stands in the wrong place may be a secret.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 # What RFC 9110 calls a token: any other name would never match, and so never be found.

@@ -1,4 +1,4 @@
-"""Discovery: every registry of the folder and of installed packages, or a fault that says what and where."""
+"""Discovery: every registry of the folder and of packages, or a fault that says what and where."""
 
 import json
 import subprocess

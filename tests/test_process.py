@@ -164,12 +164,12 @@ def test_a_delay_that_is_no_length_of_time_does_no_harm(error: RetryAfter, delay
 
 
 def test_an_exception_that_cannot_be_described_is_concluded_all_the_same() -> None:
-    class Broken(Exception):
+    class BrokenError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
-    note = note_of(Broken())
-    assert (note["error"], note["message"]) == ("Broken", "")
+    note = note_of(BrokenError())
+    assert (note["error"], note["message"]) == ("BrokenError", "")
 
 
 # What operators read

@@ -17,11 +17,16 @@ class LoopThread:
     """Runs what is submitted to it, all at once, until the process ends."""
 
     def __init__(self) -> None:
+        """Raises RuntimeError or OSError when the machine gives no further thread or descriptor."""
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps weak references only
         self._asked_at: float | None = None
         self._retired = False
-        threading.Thread(target=self._run, name="processors-loop", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="processors-loop", daemon=True).start()
+        except BaseException:
+            self._loop.close()
+            raise
 
     def submit(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._loop.call_soon_threadsafe(self._begin, coroutine)

@@ -147,7 +147,8 @@ class Runner:
             async with limit:
                 await attempt.ready.processor.function(*attempt.ready.arguments())
         except BaseException as caught:
-            error = caught
+            # Where it was when it was stopped is told by what stopped it.
+            error = (caught.__cause__ if limit.expired() else None) or caught
         self._end(attempt, error, late=limit.expired())
 
     def _watch_loop(self) -> None:

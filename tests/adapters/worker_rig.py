@@ -1,4 +1,4 @@
-"""What the tests of the processing side share: applications made of plain functions, and their ledger."""
+"""What tests of the processing side share: applications made of plain functions, and claims of them."""
 
 import time
 from collections.abc import Callable, Iterable
