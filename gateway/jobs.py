@@ -24,11 +24,17 @@ from gateway.adapters.redis_keys import Keys
 from gateway.adapters.scripts import run
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
+from gateway.core.outcomes import DeadReason
 from gateway.isolated import run_here
 from gateway.logs import configure_logs, logger
 from gateway.wiring import Place, load_application
 
 RECORD_SECONDS: Final = 300.0
+PAUSE_SECONDS: Final = 1.0
+
+
+class ReplayRefused(Exception):  # noqa: N818 - an answer
+    """The dead letter stays one."""
 
 
 def deliver(delivery: str) -> None:
@@ -50,9 +56,13 @@ def deliver(delivery: str) -> None:
 
 
 def replay(delivery: str) -> None:
-    """A dead letter's job: somebody pressed Requeue."""
-    app = _application()
-    run(_client(), Keys(app.prefix), ledger.replay([delivery]))
+    """A dead letter's job: somebody pressed Requeue. Raises ReplayRefused, which RQ shows."""
+    keys, job = Keys(_application().prefix), get_current_job()
+    (word,) = run(_client(), keys, ledger.replay([delivery]))
+    if word == DeadReason.BODY_MISSING:
+        raise ReplayRefused("its body is gone: the retention is over")
+    if word == "replayed" and job:
+        job.save()  # the ledger has closed the failed job's book; RQ insists on closing it itself
 
 
 def _record(client: "Redis", keys: Keys, finish: Finish) -> bool:
@@ -68,7 +78,7 @@ def _record(client: "Redis", keys: Keys, finish: Finish) -> bool:
                 raise
             logger().error("job.redis_unavailable", error=type(error).__name__)
             repeated = True
-            time.sleep(1.0)
+            time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

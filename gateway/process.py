@@ -5,7 +5,6 @@ ended into a Finish. Who runs the call, in a thread, on an event loop or in a pr
 """
 
 import json
-import math
 import os
 import sysconfig
 import traceback
@@ -145,7 +144,7 @@ def conclude(
 def asked_delay(error: BaseException | None) -> float | None:
     """What RetryAfter asks for, in seconds, at most a year; None when that is no length of time."""
     seconds = getattr(error, "seconds", None) if isinstance(error, RetryAfter) else None
-    if not isinstance(seconds, int | float) or math.isnan(seconds):
+    if not isinstance(seconds, int | float) or not (seconds <= 0 or seconds > 0):  # NaN is neither
         return None
     return float(min(max(seconds, 0), LONGEST_ASKED))
 

@@ -1,4 +1,4 @@
-"""How times, sizes, rates and networks are written in configuration files."""
+"""How times, sizes, rates and networks are written: in configuration files, and where we show them."""
 
 import re
 from typing import Annotated, Any, Final
@@ -9,6 +9,8 @@ from gateway.core.addresses import parse_network
 from gateway.core.template import TemplateError, compile_template
 
 SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MILLISECONDS: Final = {unit: round(seconds * 1000) for unit, seconds in SECONDS.items()}
+BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
 LONGEST: Final = 36500 * SECONDS["d"]  # still a number that Redis can expire by
 
@@ -24,6 +26,26 @@ def parse_duration(value: Any) -> float:
     if seconds > LONGEST:
         raise ValueError("is more than a hundred years → write at most 36500d")
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """As a file has it: 300.0 to 5m, 90.0 to 90s, 0.5 to 500ms."""
+    return _with_unit(round(seconds * 1000, 3), MILLISECONDS)
+
+
+def size_text(size: float) -> str:
+    """As a file has it: 26214400 bytes to 25MiB, 1500 to 1500B, 1234567 to 1.2MiB."""
+    return _with_unit(size, BYTES)
+
+
+def _with_unit(amount: float, units: dict[str, int]) -> str:
+    """Whole where four digits are enough; else with one decimal, which tells that it is rounded."""
+    fitting = [unit for unit in units if amount >= units[unit]] or list(units)[:1]
+    largest = fitting[-1]
+    exact = next((unit for unit in reversed(fitting) if amount % units[unit] == 0), None)
+    if exact and (exact == largest or amount / units[exact] < 10_000):
+        return f"{amount / units[exact]:.0f}{exact}"
+    return f"{amount / units[largest]:.1f}{largest}"
 
 
 def _positive(value: float) -> float:

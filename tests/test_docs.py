@@ -21,9 +21,9 @@ from gateway.adapters.metrics import Snapshot, render
 from gateway.catalogue import SignatureVerify, load_preset, preset_names
 from gateway.cli import EPILOG, main
 from gateway.cli.schema import TITLES, schema_of
-from gateway.cli.sources import duration_text
 from gateway.core import outcomes
 from gateway.sources import SourceFile
+from gateway.units import duration_text
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])

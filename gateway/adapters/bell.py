@@ -10,7 +10,7 @@ from gateway.adapters.redis_clients import blocking_client
 from gateway.adapters.redis_keys import Keys
 from gateway.logs import logger
 
-WAIT_SECONDS: Final = 1
+WAIT_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,10 @@ class BellRinger:
         """After `stop`: nothing is reported any more once this has returned."""
         self._asked.set()
         if self._thread.is_alive():
-            self._thread.join(WAIT_SECONDS * 2)
+            self._thread.join(WAIT_SECONDS + 1)
+
+    def close(self) -> None:
+        self._client.close()
 
     def ring_again(self, bell: Bell) -> None:
         """Puts a bell back where it was, for another worker. Raises redis.RedisError."""

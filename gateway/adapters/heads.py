@@ -43,23 +43,25 @@ class BoundedHeads(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        went_on = self._open
+        before = self.scope
         super().data_received(data)
         if not self._open:
-            self._size = 0
-        elif went_on:
-            self._size += len(data)
-            if self._size > self._most and not self.transport.is_closing():
-                self.transport.write(REFUSAL)
-                self.transport.close()
-        else:  # begun behind the request before it, of which `data` is a part too
-            self._since = self.loop.time()
+            return
+        if self.scope is not before:  # begun in here, perhaps behind the end of another request
+            self._since, self._size = self.loop.time(), 0
+            return
+        self._size += len(data)
+        if self._size > self._most and not self.transport.is_closing():
+            self.transport.write(REFUSAL)
+            self.transport.close()
 
     def _judge(self) -> None:
         """Looks again when the head that is open now, or the next one, can be late."""
         now = self.loop.time()
         late = self._since + self._seconds
-        if self._open and now >= late:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self._open and now >= late and not answering:
             self.transport.close()
             return
-        self._alarm = self.loop.call_at(late if self._open else now + self._seconds, self._judge)
+        again = late if self._open and late > now else now + self._seconds
+        self._alarm = self.loop.call_at(again, self._judge)

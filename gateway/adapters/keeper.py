@@ -60,6 +60,7 @@ class Keeper:
             except Exception as error:  # without this thread, what runs would be run again elsewhere
                 renew_at = 0.0
                 logger().error("keeper.interrupted", error=type(error).__name__)
+        self._client.close()
 
     def _renew(self) -> None:
         leases = list(self._leases())

@@ -104,12 +104,14 @@ class Permits:
     def spare(item: RateLimitItem) -> int:
         return min(MOST_SPARE, item.amount // 100)
 
-    def take(self, source: str) -> bool:
+    def take(self, source: str, most: int = 1) -> int:
+        """How many of `most` there were; they are used up now."""
         left, until = self._left.get(source, (0, 0.0))
         if left <= 0 or until <= self._clock():
-            return False
-        self._left[source] = (left - 1, until)
-        return True
+            return 0
+        taken = min(left, most)
+        self._left[source] = (left - taken, until)
+        return taken
 
     def put(self, source: str, many: int, item: RateLimitItem) -> None:
         """Good until their window has passed."""
@@ -158,8 +160,12 @@ class RedisQuota:
         return [answers[source.name].pop(0) for source in batch]
 
     async def _charge_many(self, source: Source, many: int) -> list[float | None]:
+        held = self._permits.take(source.name, many)  # charged before, for others who did not come
+        return [None] * held + await self._charge_rest(source, many - held)
+
+    async def _charge_rest(self, source: Source, many: int) -> list[float | None]:
         item = _parsed(source.rate_limit or "")
-        spare = self._permits.spare(item)
+        spare = self._permits.spare(item) if many else 0
         if spare and await self._limiter.hit(item, source.name, cost=many + spare):
             self._permits.put(source.name, spare, item)
             return [None] * many

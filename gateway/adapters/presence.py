@@ -53,6 +53,14 @@ class Presence(BaseWorker):
             pipeline.hset(self.key, mapping=self.serialize())
             pipeline.execute()
 
+    def unsubscribe(self) -> None:
+        """In RQ's own order, the thread may begin to wait again before it is told to stop: for 1 s."""
+        if self.pubsub_thread and self.pubsub:
+            self.pubsub_thread.stop()
+            self.pubsub.unsubscribe()
+            self.pubsub_thread.join(timeout=1)
+            self.pubsub.close()
+
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:  # noqa: ARG002 - RQ's
         """RQ's ends the thread on most errors: the shutdown command would be heard no more."""
         logger().warning("worker.commands_interrupted", error=type(exc).__name__)

@@ -198,11 +198,11 @@ class Runner:
 
 
 def _refuse_unrun(result: object) -> None:
-    """A `def` that returns a coroutine or a generator has only promised to do its work."""
-    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+    """A `def` that returns a coroutine or a generator, as a careless decorator's does, did nothing."""
+    if inspect.isawaitable(result) or inspect.isgenerator(result):
         if inspect.iscoroutine(result):
             result.close()
         raise TypeError(
             f"the processor returned a {type(result).__name__} that nobody runs:"
-            " declare it `async def` with `await`, or `def` without `yield`"
+            " make what wraps it an `async def` that awaits it"
         )

@@ -37,4 +37,4 @@ class Slots:
         room = free - min(idle, self._concurrency // RESERVED)
         if not running[queue]:
             room = min(free, max(1, room))  # what the others leave free is meant for it
-        return min(room, self._caps.get(queue, room) - running[queue])
+        return min(room, self._caps.get(queue, self._concurrency) - running[queue])

@@ -34,6 +34,7 @@ from gateway.process import Ready, conclude, prepare
 TICK_SECONDS: Final = 0.25
 BEAT_SECONDS: Final = 1.0
 STRAYS_SECONDS: Final = 10.0
+PAUSE_SECONDS: Final = 1.0  # after an error of the server
 
 
 class HooklineWorker(Presence):
@@ -91,12 +92,12 @@ class HooklineWorker(Presence):
                 claimed = self._claim()
                 if burst and not claimed and self._drained():
                     return
-                self._collect(wait=not claimed)
+                self._collect(wait=not claimed and not (burst and not self._leases.held()))
                 self._record()
             except RedisError as error:
                 logger().error("worker.redis_unavailable", error=type(error).__name__)
                 self._in_doubt = True
-                time.sleep(1.0)
+                time.sleep(PAUSE_SECONDS)
                 self._collect(wait=False)
 
     # Stopping
@@ -129,6 +130,8 @@ class HooklineWorker(Presence):
             self._leases.release()
         except RedisError as error:  # the leases end by themselves
             logger().error("worker.release_failed", error=type(error).__name__)
+        self._ringer.close()
+        self.connection.close()
 
     # Claiming
 

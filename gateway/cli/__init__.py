@@ -1,23 +1,25 @@
 """`hookline`: the command line.
 
-Each command lives in a file of its own and is imported when it is run, so that `--help` is quick.
-Data goes to stdout, notes to stderr.
+Each command lives in a file of its own and is imported when it is run, so that `--help` is quick;
+what commands share lives in `shared/`. Data goes to stdout, notes to stderr.
 """
 
 import importlib
-from typing import Final
+from typing import Any, Final
 
 import click
+
+from gateway.cli.shared.exits import INTERRUPTED, fail
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dev": ("dev", "Run everything here: embedded server, gateway and worker."),
     "serve": ("serve", "Run the gateway that providers call."),
     "worker": ("worker", "Run processors for accepted events."),
     "check": ("check", "Check configuration, secrets, processors and Redis; list every fault."),
-    "sources": ("sources", "List the configured sources."),
-    "presets": ("presets", "List the providers that are known."),
+    "sources": ("sources", "List the configured sources, or show one."),
+    "presets": ("presets", "List the providers that are known, or show one."),
     "send": ("send", "Send a signed webhook, as the provider would."),
-    "events": ("events", "List or show events."),
+    "events": ("events", "List events, or show one."),
     "dead-letters": ("dead_letters", "List, show, replay or discard dead letters."),
     "replay": ("replay", "Put deliveries back, by id or by source, type, time and state."),
     "plugins": ("plugins", "List the processors and where they come from."),
@@ -47,6 +49,13 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"gateway.cli.{COMMANDS[name][0]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C has one status, wherever it comes."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail(INTERRUPTED, "Interrupted.")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

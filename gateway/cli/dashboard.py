@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import (
-    BAD_CONFIG,
-    FAILED,
-    connect_or_exit,
-    fail,
-    load_or_exit,
-    place_options,
-    safe_url,
-    url_or_exit,
-)
+from gateway.cli.shared.deployment import load_or_exit
+from gateway.cli.shared.exits import BAD_CONFIG, FAILED, fail
+from gateway.cli.shared.options import place_options
+from gateway.cli.shared.orders import replaying
+from gateway.cli.shared.printing import http_url, note
+from gateway.cli.shared.server import connect_or_exit, safe_url, url_or_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +23,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @place_options
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on."
+)
 @click.option("--port", type=int, default=9181, show_default=True, help="Port to listen on.")
-@click.option("--allow-host", "hosts", multiple=True, help="A name it is reached by; may be repeated.")
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name it is reached by; may be repeated.",
+)
 @click.option("--token", metavar="REF", help="env:NAME or file:/path (default: admin.token).")
 def command(host: str, port: int, hosts: tuple[str, ...], token: str | None) -> None:
     """Serve rq-dashboard, made safe: nothing can be deleted, Requeue is a Hookline replay.
@@ -45,8 +49,7 @@ def command(host: str, port: int, hosts: tuple[str, ...], token: str | None) -> 
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's way to say Ctrl-C
         guarded = guarded_dashboard(url, replay, token=secret, allowed_hosts=hosts)
-        where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        click.echo(f"Dashboard of {safe_url(url)} on {where} (Ctrl-C stops it)", err=True)
+        note(f"Dashboard of {safe_url(url)} on {http_url(host, port)}/ (Ctrl-C stops it)")
         serve_dashboard(guarded, host, port)
     except (ImportError, OSError) as error:
         fail(FAILED, str(error))
@@ -54,7 +57,7 @@ def command(host: str, port: int, hosts: tuple[str, ...], token: str | None) -> 
         fail(BAD_CONFIG, f"{error}\n    → set admin.token, or give --token env:NAME")
     except KeyboardInterrupt:  # its server takes most of them for a wish to end, and returns
         pass
-    click.echo("Stopped.", err=True)
+    note("Stopped.")
 
 
 def _secret(reference: str | None) -> str | None:
@@ -70,14 +73,5 @@ def _secret(reference: str | None) -> str | None:
 
 def replayer(app: "Application", client: "Redis") -> "Callable[[str], bool]":
     """What a press of Requeue does with a job's id: a dead letter's is its delivery's."""
-    from gateway.adapters import ledger
-    from gateway.adapters.redis_keys import Keys
-    from gateway.adapters.scripts import run
-
-    look_ms = int(app.config.settings.worker.look_interval * 1000)
-
-    def replay(job: str) -> bool:
-        (word,) = run(client, Keys(app.prefix), ledger.replay([job], look_ms=look_ms))
-        return word == "replayed"
-
-    return replay
+    replay = replaying(app, client)
+    return lambda job: replay([job]) == ["replayed"]

@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gateway.cli.common import (
-    DEV_DIR,
-    DEV_ENV,
-    FAILED,
-    UNAVAILABLE,
-    current_place,
-    fail,
-    load_or_exit,
-    place_options,
-    read_env,
-    safe_url,
-)
+from gateway.cli.shared.deployment import DEV_DIR, DEV_ENV, current_place, load_or_exit, read_env
+from gateway.cli.shared.exits import FAILED, UNAVAILABLE, fail
+from gateway.cli.shared.options import place_options
+from gateway.cli.shared.server import safe_url
 
 if TYPE_CHECKING:
     from gateway.adapters.embedded import EmbeddedServer

@@ -2,24 +2,22 @@
 
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.common import (
-    BAD_CONFIG,
-    current_place,
-    json_option,
-    place_options,
-    print_json,
-    print_table,
-)
-from gateway.cli.sources import duration_text, short
+from gateway.cli.shared.deployment import current_place
+from gateway.cli.shared.exits import BAD_CONFIG
+from gateway.cli.shared.options import json_option, place_options
+from gateway.cli.shared.printing import note, print_json, short
+from gateway.cli.shared.tables import print_table
 
 if TYPE_CHECKING:
     from gateway.plugins import Processor
 
 COLUMNS: Final = ("name", "source", "events", "kind", "timeout", "model", "origin", "registry")
+STEPS: Final = (("registry", 0), ("model", 0), ("timeout", 0), ("kind", 0), ("events", 12))
 
 
 @click.command()
@@ -35,12 +33,13 @@ def command(as_json: bool) -> None:
     processors, faults = discover(current_place().processors)
     facts = [facts_of(each) for each in processors.values()]
     if as_json:
-        rows = [{"file": f.file, "key": f.key, "problem": f.problem, "mend": f.mend} for f in faults]
-        print_json({"processors": facts, "faults": rows})
+        print_json({"processors": facts, "faults": [asdict(fault) for fault in faults]})
     else:
-        print_table(COLUMNS, [_row(each) for each in facts])
+        print_table(COLUMNS, [_row(each) for each in facts], STEPS)
         for fault in faults:
-            click.echo(str(fault), err=True)
+            note(str(fault))
+        if not (facts or faults):
+            note("No processors.")
     sys.exit(BAD_CONFIG if faults else 0)
 
 
@@ -59,6 +58,8 @@ def facts_of(processor: "Processor") -> dict[str, Any]:
 
 
 def _row(facts: dict[str, Any]) -> list[Any]:
+    from gateway.units import duration_text
+
     timeout = facts["timeout"]
     shown = {
         "events": ", ".join(facts["events"]),

@@ -4,47 +4,51 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.common import NOT_FOUND, fail, json_option, print_json, print_table
-from gateway.cli.sources import show_facts
+from gateway.cli.shared.exits import fail_unknown
+from gateway.cli.shared.facts import show_facts
+from gateway.cli.shared.listing import ListingGroup
+from gateway.cli.shared.options import json_option
+from gateway.cli.shared.printing import print_json
+from gateway.cli.shared.tables import print_table
 
 if TYPE_CHECKING:
     from gateway.catalogue import Preset
 
 COLUMNS: Final = ("id", "name", "scheme", "trust", "retries", "link")
+STEPS: Final = (("link", 0), ("name", 20), ("trust", 0))
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=ListingGroup)
+def command() -> None:
+    """List the providers that are known, or show one."""
+
+
+@command.command("list")
 @json_option
-@click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
-    """List the providers that are known; `hookline presets show NAME` tells everything about one."""
+def list_presets(as_json: bool) -> None:
+    """List the providers that are known. `hookline presets show NAME` tells all about one."""
     from gateway.catalogue import load_preset, preset_names
 
-    context.obj = as_json
-    if context.invoked_subcommand:
-        return
     presets = [(name, load_preset(name)) for name in preset_names()]
     if as_json:
         print_json([facts_of(name, preset) for name, preset in presets])
     else:
-        print_table(COLUMNS, [row_of(name, preset) for name, preset in presets])
+        print_table(COLUMNS, [_row(name, preset) for name, preset in presets], STEPS)
 
 
-@command.command()
+@command.command("show")
 @click.argument("name")
 @json_option
-@click.pass_obj
-def show(json_for_all: bool, name: str, as_json: bool) -> None:
-    """Everything about one preset: what is signed, where id and type are, when it tries again."""
+def show_preset(name: str, as_json: bool) -> None:
+    """Show one preset: what is signed, where id and type are, when it tries again."""
     from gateway.catalogue import load_preset, preset_names
-    from gateway.faults import suggest
 
     if name not in preset_names():
-        fail(NOT_FOUND, f"No preset is named {name!r}: {suggest(name, list(preset_names()))}")
-    show_facts(facts_of(name, load_preset(name)), as_json=as_json or json_for_all)
+        fail_unknown("preset", name, list(preset_names()))
+    show_facts(facts_of(name, load_preset(name)), as_json=as_json)
 
 
-def row_of(name: str, preset: "Preset") -> tuple[str, ...]:
+def _row(name: str, preset: "Preset") -> tuple[str, ...]:
     verify, sender = preset.verify, preset.sender
     return (name, preset.name, verify.scheme, preset.trust, sender.retries, preset.links[0])
 

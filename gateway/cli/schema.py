@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.sources import duration_text, size_text
+from gateway.cli.shared.printing import note
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -38,7 +38,7 @@ def command(which: str, write: Path | None) -> None:
     write.mkdir(parents=True, exist_ok=True)
     for name in TITLES:
         (write / f"{name}.json").write_text(text_of(name), encoding="utf-8")
-        click.echo(f"{write / name}.json", err=True)
+        note(f"{write / name}.json")
 
 
 def text_of(which: str) -> str:
@@ -89,6 +89,8 @@ def _without_null(node: dict[str, Any]) -> dict[str, Any]:
 
 def _default(node: dict[str, Any]) -> Any:
     """As it would be written. A table has none of its own: its keys have."""
+    from gateway.units import duration_text, size_text
+
     match node.get("default"):
         case dict():
             return None

@@ -1,30 +1,47 @@
 """`hookline send`: a signed webhook, as the provider would send it; and the ways it can go wrong."""
 
 import json
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import click
 
-from gateway.cli.common import (
-    FAILED,
-    NOT_FOUND,
-    UNAVAILABLE,
-    command_environ,
-    fail,
-    json_option,
-    load_or_exit,
-    place_options,
-    print_json,
-)
+from gateway.cli.shared.deployment import load_or_exit, source_or_exit
+from gateway.cli.shared.exits import FAILED, NOT_FOUND, UNAVAILABLE, fail
+from gateway.cli.shared.options import json_option, place_options
+from gateway.cli.shared.printing import http_url, print_json, print_text, printable
 
 if TYPE_CHECKING:
     from gateway.core.request import InboundRequest
     from gateway.core.source import Source
     from gateway.signing import Draft
 
-STALE_SECONDS = 3600.0
+STALE_SECONDS: Final = 3600.0
+FORM: Final = "application/x-www-form-urlencoded"
+
+Change = tuple[str, Any]
+
+
+def url_option(text: str) -> str:
+    if urlsplit(text).scheme in ("http", "https") and urlsplit(text).netloc:
+        return text
+    mend = "write http://HOST:PORT/PATH, or https://...; without PATH it is the source's"
+    raise click.BadParameter(f"{text!r} is no URL: {mend}")
+
+
+def change_option(text: str) -> Change:
+    """`a.b=5` to ("a.b", 5): the value as JSON where it is some, else as text."""
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        mend = "write PATH=VALUE, such as data.object.amount=500"
+        raise click.BadParameter(f"{text!r} is no change: {mend}")
+    try:
+        return path, json.loads(value)
+    except ValueError:
+        return path, value
 
 
 @click.command()
@@ -35,20 +52,33 @@ STALE_SECONDS = 3600.0
     "--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send this file."
 )
 @click.option(
-    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a value of the JSON body."
+    "--set",
+    "changes",
+    multiple=True,
+    type=change_option,
+    metavar="PATH=VALUE",
+    help="Change a value of the JSON body; may be repeated.",
 )
-@click.option("--id", "event_id", help="The event's id (default: a new one).")
+@click.option("--id", "event_id", metavar="ID", help="The event's id (default: a new one).")
 @click.option("--bad-signature", is_flag=True, help="Break the signature.")
 @click.option("--stale", is_flag=True, help="Sign with a time one hour ago.")
 @click.option("--duplicate", is_flag=True, help="Send the same request twice.")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, help="How many different events.")
-@click.option("--to", metavar="URL", help="Where to (default: the gateway of the settings).")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=1,
+    metavar="N",
+    help="How many different events (default: 1).",
+)
+@click.option(
+    "--to", type=url_option, metavar="URL", help="Where to (default: the gateway of the settings)."
+)
 @json_option
 def command(
     source_name: str,
     event_type: str | None,
     data: Path | None,
-    changes: tuple[str, ...],
+    changes: tuple[Change, ...],
     event_id: str | None,
     bad_signature: bool,
     stale: bool,
@@ -62,44 +92,49 @@ def command(
     Without --data a sample of the preset is sent; without EVENT_TYPE its first one. A sample gets a
     new event id each time, so that it is no duplicate. Exit status 0 when every answer was a 2xx.
     """
-    app = load_or_exit(command_environ())
-    source = app.config.source(source_name)
-    if source is None:
-        known = ", ".join(each.name for each in app.config.sources)
-        fail(NOT_FOUND, f"No source is named {source_name!r}. Configured: {known}")
-    url = (
-        to or f"http://{app.config.settings.server.host}:{app.config.settings.server.port}{source.path}"
-    )
+    app = load_or_exit()
+    source = source_or_exit(app, source_name)
+    server = app.config.settings.server
+    url = _with_path(to or http_url(server.host, server.port), source)
+
     rows: list[dict[str, Any]] = []
-    for _ in range(count):
-        draft = _draft(source, event_type, data, changes, event_id)
-        request = _request(source, draft, bad_signature=bad_signature, stale=stale)
-        for _ in range(2 if duplicate else 1):
-            rows.append(_post(url, request, draft))
-    _show(rows, as_json=as_json)
+    try:
+        for _ in range(count):
+            draft = _draft(source, event_type, data, changes, event_id)
+            request = _request(source, draft, bad_signature=bad_signature, stale=stale)
+            for _ in range(2 if duplicate else 1):
+                rows.append(_post(url, request, draft))
+                if not as_json:
+                    _show(rows[-1])
+    finally:  # also when the gateway goes away meanwhile, or somebody presses Ctrl-C
+        if as_json:
+            print_json(rows)
     if any(not 200 <= row["status"] < 300 for row in rows):
-        raise SystemExit(FAILED)
+        sys.exit(FAILED)
+
+
+def _with_path(url: str, source: "Source") -> str:
+    parts = urlsplit(url)
+    return url if parts.path.strip("/") else parts._replace(path=source.path).geturl()
 
 
 def _draft(
     source: "Source",
     event_type: str | None,
     data: Path | None,
-    changes: tuple[str, ...],
+    changes: tuple[Change, ...],
     event_id: str | None,
 ) -> "Draft":
     from gateway.signing import Draft, new_event_id, with_values
 
     if data is not None:
-        content_type = (
-            "application/x-www-form-urlencoded" if data.suffix == ".form" else "application/json"
-        )
+        content_type = FORM if data.suffix == ".form" else "application/json"
         body, kind = data.read_bytes(), event_type
     else:
         body, kind, content_type = _sample(source, event_type)
     if changes:
         try:
-            body = with_values(body, dict(_change(text) for text in changes))
+            body = with_values(body, dict(changes))
         except ValueError as error:
             fail(FAILED, f"--set {error}")
     return Draft(body, content_type, kind, event_id or new_event_id(source.preset))
@@ -115,17 +150,6 @@ def _sample(source: "Source", event_type: str | None) -> tuple[bytes, str, str]:
     except samples.UnknownSample as error:
         fail(NOT_FOUND, str(error))
     return sample.body, sample.type, sample.content_type
-
-
-def _change(text: str) -> tuple[str, Any]:
-    """`a.b=5` to ("a.b", 5): the value as JSON where it is some, else as text."""
-    path, equals, value = text.partition("=")
-    if not equals or not path:
-        raise ValueError(f"{text!r}: write PATH=VALUE, such as data.object.amount=500")
-    try:
-        return path, json.loads(value)
-    except ValueError:
-        return path, value
 
 
 def _request(source: "Source", draft: "Draft", *, bad_signature: bool, stale: bool) -> "InboundRequest":
@@ -146,7 +170,8 @@ def _post(url: str, request: "InboundRequest", draft: "Draft") -> dict[str, Any]
     try:
         response = httpx2.post(url, content=request.body, headers=headers, timeout=15.0)
     except httpx2.HTTPError as error:
-        fail(UNAVAILABLE, f"{url}: {error}. Is the gateway running? Try `hookline dev`.")
+        mend = "Is the gateway running there? `hookline dev` starts one; --to says where another is."
+        fail(UNAVAILABLE, f"{url}: {error}. {mend}")
     return {
         "status": response.status_code,
         "ms": round((time.perf_counter() - started) * 1000, 1),
@@ -158,10 +183,7 @@ def _post(url: str, request: "InboundRequest", draft: "Draft") -> dict[str, Any]
     }
 
 
-def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        answer = f"  {row['answer']}" if row["answer"] else ""
-        click.echo(f"{row['status']}  {row['ms']:>6} ms  {row['type'] or '-'}  {row['id']}{answer}")
+def _show(row: dict[str, Any]) -> None:
+    answer = f"  {row['answer']}" if row["answer"] else ""
+    line = f"{row['status']}  {row['ms']:>6} ms  {row['type'] or '-'}  {row['id']}{answer}"
+    print_text(printable(line))

@@ -5,7 +5,10 @@ import socket
 
 import click
 
-from gateway.cli.common import FAILED, current_place, fail, load_or_exit, place_options, url_or_exit
+from gateway.cli.shared.deployment import current_place, load_or_exit
+from gateway.cli.shared.exits import FAILED, fail
+from gateway.cli.shared.options import place_options
+from gateway.cli.shared.server import url_or_exit
 
 
 @click.command()
@@ -55,8 +58,8 @@ def command(
 
 def _refuse_weak_redis(app: "object", url: str) -> None:
     from gateway.application import Application
-    from gateway.cli.check import redis_faults
-    from gateway.cli.common import BAD_CONFIG
+    from gateway.cli.shared.exits import BAD_CONFIG
+    from gateway.cli.shared.server import redis_faults
 
     assert isinstance(app, Application)
     faults = redis_faults(app, url)

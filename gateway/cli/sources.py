@@ -1,21 +1,15 @@
 """`hookline sources`: what each configured sender adds up to. Secrets are shown by reference only."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.common import (
-    NOT_FOUND,
-    current_place,
-    fail,
-    json_option,
-    load_or_exit,
-    place_options,
-    print_json,
-    print_table,
-)
+from gateway.cli.shared.deployment import current_place, load_or_exit, source_or_exit
+from gateway.cli.shared.facts import show_facts, text_of
+from gateway.cli.shared.listing import ListingGroup
+from gateway.cli.shared.options import json_option, place_options
+from gateway.cli.shared.printing import print_json, short
+from gateway.cli.shared.tables import print_table
 
 if TYPE_CHECKING:
     from gateway.application import Application
@@ -36,40 +30,42 @@ COLUMNS: Final = (
     "concurrency",
     "processors",
 )
-TIMES: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
-SIZES: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+STEPS: Final = (
+    ("dedup_window", 0),
+    ("attempts", 0),
+    ("concurrency", 0),
+    ("queue", 0),
+    ("max_body", 0),
+    ("rate_limit", 0),
+)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=ListingGroup)
+def command() -> None:
+    """List the configured sources, or show one."""
+
+
+@command.command("list")
 @place_options
 @json_option
-@click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
-    """List the configured sources; `hookline sources show NAME` tells everything about one."""
-    context.obj = as_json
-    if context.invoked_subcommand:
-        return
+def list_sources(as_json: bool) -> None:
+    """List the configured sources, each in a line. `hookline sources show NAME` tells all about one."""
     app = load_or_exit()
     facts = [facts_of(source, app) for source in app.config.sources]
     if as_json:
         print_json(facts)
     else:
-        print_table(COLUMNS, [_row(each) for each in facts])
+        print_table(COLUMNS, [_row(each) for each in facts], STEPS)
 
 
-@command.command()
+@command.command("show")
 @click.argument("name")
 @place_options
 @json_option
-@click.pass_obj
-def show(json_for_all: bool, name: str, as_json: bool) -> None:
-    """Everything about one source: what its file, its preset and the defaults add up to."""
+def show_source(name: str, as_json: bool) -> None:
+    """Show one source: what its file, its preset and the defaults add up to."""
     app = load_or_exit()
-    source = app.config.source(name)
-    if source is None:
-        known = ", ".join(each.name for each in app.config.sources)
-        fail(NOT_FOUND, f"No source is named {name!r}. Configured: {known}")
-    show_facts(facts_of(source, app), as_json=as_json or json_for_all)
+    show_facts(facts_of(source_or_exit(app, name), app), as_json=as_json)
 
 
 def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
@@ -158,84 +154,3 @@ def _row(facts: dict[str, Any]) -> list[Any]:
         "processors": len(facts["processors"]),
     }
     return [counted[name] if name in counted else text_of(name, facts[name]) for name in COLUMNS]
-
-
-def show_facts(facts: dict[str, Any], *, as_json: bool) -> None:
-    """Nested facts as JSON, or as a table of dotted keys, each as it would stand in a file."""
-    if as_json:
-        print_json(facts)
-    else:
-        print_table(("key", "value"), _lines(facts))
-
-
-def _lines(facts: dict[str, Any], table: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            yield from _lines(value, f"{table}{name}.")
-        elif isinstance(value, list):
-            yield from _items(table, name, value)
-        else:
-            yield f"{table}{name}", text_of(name, value)
-
-
-def _items(table: str, name: str, values: list[Any]) -> Iterator[tuple[str, str]]:
-    """A line each with the key on all of them, so that `grep` finds them."""
-    if not values:
-        yield f"{table}{name}", "none"
-    for index, value in enumerate(values):
-        if isinstance(value, dict) and name not in TEXTS:
-            yield from _lines(value, f"{table}{name}[{index}].")
-        else:
-            yield f"{table}{name}", text_of(name, value)
-
-
-def text_of(name: str, value: Any) -> str:
-    """One fact for people: `300.0` seconds as 5m, bytes with their unit, absence as what it means."""
-    if value is None:
-        return "any" if name == "allow_ips" else "-"
-    if name in TEXTS:
-        return TEXTS[name](value)
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
-
-
-def _processor_text(processor: dict[str, Any]) -> str:
-    return f"{processor['name']} ({', '.join(processor['events'])}) {processor['origin']}"
-
-
-def short(path: str) -> str:
-    """Relative where it lies below us: shorter, and an editor opens it all the same."""
-    return path.removeprefix(f"{Path.cwd()}/")
-
-
-def duration_text(seconds: float) -> str:
-    """As in a file: 300.0 to 5m, 90.0 to 90s, 0.5 to 500ms."""
-    for unit, each in TIMES:
-        if seconds >= each and seconds % each == 0:
-            return f"{seconds / each:.0f}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
-
-
-def size_text(many: int) -> str:
-    """As in a file: 26214400 to 25MiB, 1500 to 1500B."""
-    for unit, size in SIZES:
-        if many >= size and many % size == 0:
-            return f"{many // size}{unit}"
-    return f"{many}B"
-
-
-TEXTS: Final[dict[str, Callable[[Any], str]]] = {
-    "max_body": size_text,
-    **dict.fromkeys(
-        (
-            "dedup_window",
-            "retention",
-            "attempt_timeout",
-            "first_delay",
-            "longest_delay",
-            "deadline",
-            "tolerance",
-        ),
-        duration_text,
-    ),
-    "processors": _processor_text,
-}

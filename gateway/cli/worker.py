@@ -4,7 +4,10 @@ import os
 
 import click
 
-from gateway.cli.common import BAD_CONFIG, NOT_FOUND, fail, load_or_exit, place_options, url_or_exit
+from gateway.cli.shared.deployment import load_or_exit
+from gateway.cli.shared.exits import BAD_CONFIG, NOT_FOUND, fail
+from gateway.cli.shared.options import place_options
+from gateway.cli.shared.server import redis_faults, url_or_exit
 
 
 @click.command()
@@ -24,7 +27,6 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     A stock `rq worker -S json QUEUE...` drains the same queues.
     """
     from gateway.adapters.worker import HooklineWorker
-    from gateway.cli.check import redis_faults
     from gateway.logs import configure_logs, logger
 
     app = load_or_exit(dict(os.environ))

@@ -20,6 +20,7 @@ from rq.registry import (
     StartedJobRegistry,
     clean_registries,
 )
+from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
 from tests.adapters.ledger_rig import Rig
@@ -69,6 +70,14 @@ def empty(rig: Rig, name: str = "github") -> None:
     """As the button of rq-dashboard does: the jobs go with the list."""
     queue: Any = rq_queue(rig, name)
     queue.empty()
+
+
+def run_scheduler(rig: Rig, name: str = "github") -> None:
+    """One round of `rq worker --with-scheduler`."""
+    scheduler: Any = RQScheduler([name], rig.redis, logging_level="WARNING", serializer=JSONSerializer)
+    scheduler.acquire_locks()
+    scheduler.enqueue_scheduled_jobs()
+    scheduler.release_locks()
 
 
 def storm(rig: Rig, name: str = "github") -> None:

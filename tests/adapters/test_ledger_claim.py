@@ -8,6 +8,7 @@ from gateway.adapters.ledger import NotClaimed
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, LEASE, LOOK, Rig, a_delivery, a_source, an_event
+from tests.adapters.rq_books import assert_true, job, rq_queue
 
 DELIVERY = a_delivery()
 
@@ -150,6 +151,23 @@ def test_a_lease_that_has_ended_can_be_claimed_before_any_sweep(rig: Rig) -> Non
     (row,) = rig.claim(taken=[(DELIVERY, "")])
     assert isinstance(row, Claimed)
     assert (row.fence, row.crashes) == (2, 1)
+    assert_true(rig)
+
+
+def test_a_lease_lasts_to_its_end(rig: Rig) -> None:
+    rig.accept("1")
+    rig.run_one()
+    rig.pass_time(LEASE - 60_000)
+    assert answer(rig) == "busy"
+    rig.pass_time(60_000)
+    assert answer(rig) == "run"
+
+
+def test_what_waits_and_is_claimed_before_any_sweep_is_out_of_the_schedule(rig: Rig) -> None:
+    rig.accept("1")
+    rig.finish(rig.run_one(), Wait(0.0))
+    assert answer(rig) == "run"
+    assert_true(rig)
 
 
 @pytest.mark.parametrize("books", [True, False])
@@ -251,3 +269,27 @@ def test_a_bell_that_rang_twice_runs_once_and_leaves_no_job(rig: Rig) -> None:
     assert rig.scan("rq:job:*") == [f"rq:job:{DELIVERY}-1"]
     rig.finish(first)
     assert rig.scan("rq:job:*") == []
+
+
+def test_the_bell_for_a_late_holder_does_not_disturb_what_the_holder_then_said(rig: Rig) -> None:
+    rig.accept("1")
+    held = rig.run_one()
+    rig.pass_time(LEASE)
+    rig.sweep()
+    rig.finish(held, Wait(9.0))
+    assert rig.claim(("github", 1)) == [NotClaimed("waiting", DELIVERY, "archive", "github")]
+    assert_true(rig)
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_job_that_rq_writes_again_after_the_end_goes_with_its_bell(rig: Rig, look: int) -> None:
+    rig.accept("1")
+    held = rig.run_one()
+    if look == 2:
+        rig.pass_time(LEASE)
+        rig.sweep()
+    written_late = job(rig, f"{DELIVERY}-{look}")
+    rig.finish(held)
+    rq_queue(rig)._enqueue_job(written_late)
+    assert {row.delivery for row in rig.claim(("github", 5))} == {DELIVERY}
+    assert rig.scan("rq:*") == ["rq:queues"]

@@ -20,7 +20,6 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 from rq.job import requeue_job
-from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
 from gateway.adapters import ledger
@@ -29,11 +28,11 @@ from gateway.core.delivery import Claimed
 from gateway.core.retry import Decision, Wait
 from tests.adapters.ledger_model import SOURCES, Delivery, Model
 from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig
-from tests.adapters.rq_books import assert_true, empty, has_job, storm
+from tests.adapters.rq_books import assert_true, empty, has_job, run_scheduler, storm
 
 DEEP: Final = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SETTINGS: Final = settings(
-    max_examples=1000 if DEEP else 40,
+    max_examples=600 if DEEP else 60,
     stateful_step_count=100 if DEEP else 50,
     derandomize=not DEEP,
     deadline=None,
@@ -43,6 +42,10 @@ SETTINGS: Final = settings(
 )
 PROCESSORS: Final = {"1": ["a"], "2": ["a", "b"]}
 DECISIONS: Final[list[Decision | None]] = [DONE, Wait(0.0), Wait(2 * LEASE / 1000), EXHAUSTED, None]
+MISFORTUNES: Final = (
+    *("ask_rq", "run_the_scheduler_of_rq", "empty_the_queue", "delete_the_list", "pop_and_forget"),
+    *("take_out_of_the_middle", "delete_a_job", "push_a_strange_job"),
+)
 queues = st.sampled_from(sorted(SOURCES))
 choices = st.integers(0, 63)
 
@@ -95,14 +98,18 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        lay = {bell for name in SOURCES for bell in self.rig.queued(name)}
+        lay = {bell.rpartition("-")[0] for name in SOURCES for bell in self.rig.queued(name)}
+        waited = {each.id for each in self.model.deliveries() if each.state == "waiting"}
         looked = self.model.sweep()
-        self.rig.sweep(*SOURCES)
+        silent = [each for each in looked if each.id in waited or each.id not in lay]
+        counts = self.rig.sweep(*SOURCES)
+        if not self.muddled:
+            assert counts == (len(looked), len(silent))
         for each in looked:
             if each.state == "leased":
                 self.unbooked.add(f"{each.id}-{each.fence}")
-            earlier = {f"{each.id}-{look}" for look in range(each.fence + 2)} & lay
-            if not earlier and each.event.source not in self.muddled:
+        for each in silent:
+            if each.event.source not in self.muddled:
                 self.rang(each)
 
     # What a worker does.
@@ -139,6 +146,11 @@ class Ledger(RuleBasedStateMachine):
             assert (row.word if isinstance(row, NotClaimed) else "run") == word
             if isinstance(row, Claimed):
                 self.ran(delivery, row)
+
+    @precondition(lambda self: self.held)
+    @rule(decision=st.sampled_from(DECISIONS))
+    def finish_the_latest(self, decision: Decision | None) -> None:
+        self.finish(0, decision)
 
     @precondition(lambda self: self.held)
     @rule(choice=choices, decision=st.sampled_from(DECISIONS))
@@ -200,55 +212,46 @@ class Ledger(RuleBasedStateMachine):
                 for known in (self.lost, self.unbooked, self.deleted):
                     known -= {job for job in known if job.startswith(each.id)}
 
-    @rule(queue=queues)
-    def ask_rq(self, queue: str) -> None:
+    @rule(kind=st.sampled_from(MISFORTUNES), queue=queues, choice=choices)
+    def misfortune(self, kind: str, queue: str, choice: int) -> None:
+        getattr(self, kind)(queue, choice)
+
+    def ask_rq(self, queue: str, _: int) -> None:
         storm(self.rig, queue)
 
-    @rule(queue=queues)
-    def run_the_scheduler_of_rq(self, queue: str) -> None:
-        scheduler: Any = RQScheduler(
-            [queue], self.rig.redis, logging_level="WARNING", serializer=JSONSerializer
-        )
-        scheduler.acquire_locks()
-        scheduler.enqueue_scheduled_jobs()
-        scheduler.release_locks()
+    def run_the_scheduler_of_rq(self, queue: str, _: int) -> None:
+        run_scheduler(self.rig, queue)
         self.muddled.add(queue)
         waiting = (each for each in self.model.deliveries() if each.state == "waiting")
         self.unbooked |= {each.bell for each in waiting if each.due <= self.model.clock}
 
-    @rule(queue=queues)
-    def empty_the_queue(self, queue: str) -> None:
+    def empty_the_queue(self, queue: str, _: int) -> None:
         self.deleted |= set(self.rig.queued(queue))
         empty(self.rig, queue)
         self.took_away(queue)
 
-    @rule(queue=queues)
-    def delete_the_list(self, queue: str) -> None:
+    def delete_the_list(self, queue: str, _: int) -> None:
         self.rig.raw("DEL", f"rq:queue:{queue}")
         self.took_away(queue)
 
-    @rule(queue=queues)
-    def pop_and_forget(self, queue: str) -> None:
+    def pop_and_forget(self, queue: str, _: int) -> None:
         self.rig.raw("LPOP", f"rq:queue:{queue}")
         self.took_away(queue)
 
-    @rule(queue=queues, choice=choices)
-    def take_one_out_of_the_middle(self, queue: str, choice: int) -> None:
+    def take_out_of_the_middle(self, queue: str, choice: int) -> None:
         if bells := self.rig.queued(queue):
             self.rig.raw("LREM", f"rq:queue:{queue}", 1, bells[choice % len(bells)])
             self.muddled.add(queue)
             self.took_away(queue)
 
-    @rule(choice=choices)
-    def delete_a_job(self, choice: int) -> None:
+    def delete_a_job(self, queue: str, choice: int) -> None:
         if jobs := self.rig.scan("rq:job:*"):
             key = jobs[choice % len(jobs)]
             self.rig.raw("DEL", key)
             self.deleted.add(key.removeprefix("rq:job:"))
 
-    @rule(queue=queues, front=st.booleans())
-    def push_a_strange_job(self, queue: str, front: bool) -> None:
-        self.rig.raw("LPUSH" if front else "RPUSH", f"rq:queue:{queue}", "stranger-1")
+    def push_a_strange_job(self, queue: str, choice: int) -> None:
+        self.rig.raw("LPUSH" if choice % 2 else "RPUSH", f"rq:queue:{queue}", "stranger-1")
         self.muddled.add(queue)
 
     # What must hold at all times.
@@ -264,9 +267,14 @@ class Ledger(RuleBasedStateMachine):
     def every_open_delivery_is_in_the_index_and_every_dead_letter_in_its_own(self) -> None:
         for name in SOURCES:
             mine = [each for each in self.model.deliveries() if each.event.source == name]
-            pending, dead = self.rig.keys.pending(name), self.rig.keys.dead(name)
-            assert self.rig.members(pending) == {each.id for each in mine if each.open}
-            assert self.rig.members(dead) == {each.id for each in mine if each.state == "dead"}
+            looks = dict(self.rig.redis.zscan_iter(self.rig.keys.pending(name)))
+            assert {each.decode() for each in looks} == {each.id for each in mine if each.open}
+            dead = self.rig.members(self.rig.keys.dead(name))
+            assert dead == {each.id for each in mine if each.state == "dead"}
+            for each in mine:
+                if each.open:
+                    ahead = looks[each.id.encode()] - self.rig.now()
+                    assert abs(ahead - (each.look - self.model.clock)) < LEASE / 2
 
     @invariant()
     def an_event_expires_only_when_all_of_it_is_done(self) -> None:
@@ -303,4 +311,5 @@ class Ledger(RuleBasedStateMachine):
 
 
 def test_whatever_happens_nothing_is_lost_and_rq_shows_the_truth(redis: "Redis") -> None:
-    run_state_machine_as_test(lambda: Ledger(redis), settings=SETTINGS)
+    make: Any = lambda: Ledger(redis)  # noqa: E731 - hypothesis asks for a class and takes any maker
+    run_state_machine_as_test(make, settings=SETTINGS)

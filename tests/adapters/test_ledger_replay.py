@@ -108,6 +108,21 @@ def test_a_done_delivery_is_replayed_when_asked_and_nothing_of_it_expires_meanwh
     assert rig.lives(rig.keys.attempts(first.delivery)) > 699_000
 
 
+def test_an_event_with_two_replayed_deliveries_ends_with_the_second(rig: Rig) -> None:
+    rig.accept("1", processors=["a", "b"])
+    both = [row for row in rig.claim(("github", 2)) if isinstance(row, Claimed)]
+    for _ in range(2):
+        for each in both:
+            assert rig.finish(each)
+        words = replay(rig, *(each.delivery for each in both), also_done=True)
+        assert words == ["replayed", "replayed"]
+        both = [rig.run_one(), rig.run_one()]
+    rig.finish(both[0])
+    assert rig.lives(rig.keys.event(an_event().id)) == -1
+    rig.finish(both[1])
+    assert rig.lives(rig.keys.event(an_event().id)) > 0
+
+
 @pytest.mark.parametrize("also_done", [True, False])
 def test_without_its_body_nothing_is_replayed(rig: Rig, also_done: bool) -> None:
     rig.bury("1")

@@ -6,9 +6,10 @@ from itertools import cycle
 from typing import Any
 
 import pytest
+from limits import parse
 from redis import Redis
 
-from gateway.adapters.limiters import MOST_ADDRESSES, BoundedCounters, FloodGuard, RedisQuota
+from gateway.adapters.limiters import MOST_ADDRESSES, BoundedCounters, FloodGuard, Permits, RedisQuota
 from gateway.core.addresses import flood_key, parse_address
 from gateway.core.source import Source
 from tests.adapters.ledger_rig import a_source
@@ -135,6 +136,47 @@ def test_a_crowd_beyond_the_limit_costs_few_writes(redis_url: str, redis: "Redis
     assert allowed(charge(redis_url, *[replace(LIMITED, rate_limit="77/hour")] * 100)) == 77
     stats: Any = redis.info("commandstats")
     assert stats["cmdstat_evalsha"]["calls"] < 20
+
+
+LARGE = replace(LIMITED, rate_limit="1000/hour")
+
+
+def test_permits_taken_in_advance_still_add_up_to_the_limit(redis_url: str) -> None:
+    assert allowed(charge(redis_url, *[LARGE] * 1300)) == 1000
+
+
+def test_gateways_with_permits_never_exceed_the_limit_together(redis_url: str) -> None:
+    """What one holds and does not use is missing to the others: a hundredth each, at most."""
+    assert 970 <= allowed(charge(redis_url, *[LARGE] * 1300, gateways=3)) <= 1000
+
+
+def test_permits_save_the_way_to_redis(redis_url: str, redis: "Redis") -> None:
+    async def one_by_one() -> None:
+        quota = RedisQuota(redis_url, "hookline", 2.0)
+        for _ in range(220):
+            assert await quota.charge(LARGE) is None
+        await quota.aclose()
+
+    redis.config_resetstat()
+    asyncio.run(one_by_one())
+    stats: Any = redis.info("commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] == 20  # one for eleven
+
+
+def test_permits_end_with_their_window_and_are_no_one_elses() -> None:
+    clock = Clock()
+    permits = Permits(clock)
+    permits.put("shop", 3, parse("1000/minute"))
+    assert [permits.take("forge"), permits.take("shop")] == [0, 1]
+    assert [permits.take("shop", 5), permits.take("shop")] == [2, 0]
+    permits.put("shop", 3, parse("1000/minute"))
+    clock.now += 60
+    assert permits.take("shop") == 0
+
+
+@pytest.mark.parametrize(("limit", "spare"), [("99/day", 0), ("100/day", 1), ("999999/day", 256)])
+def test_small_limits_are_counted_one_by_one(limit: str, spare: int) -> None:
+    assert Permits.spare(parse(limit)) == spare
 
 
 def test_fails_open_when_redis_is_away() -> None:

@@ -1,13 +1,11 @@
 """What rq-dashboard and RQ's other tools show is what the ledger says, and they can do no harm."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from redis import Redis
 from rq.job import requeue_job
 from rq.registry import FailedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
-from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
 from gateway.adapters import ledger
@@ -25,7 +23,16 @@ from tests.adapters.ledger_rig import (
     a_source,
     an_event,
 )
-from tests.adapters.rq_books import assert_true, empty, has_job, ids, job, rq_queue, storm
+from tests.adapters.rq_books import (
+    assert_true,
+    empty,
+    has_job,
+    ids,
+    job,
+    rq_queue,
+    run_scheduler,
+    storm,
+)
 
 DELIVERY = a_delivery()
 
@@ -44,15 +51,6 @@ def one_of_each(rig: Rig) -> dict[str, str]:
     rig.run_one()
     values = {"waiting": "waits", "dead": "dies", "done": "ends", "leased": "runs", "pending": "rings"}
     return {state: a_delivery(value) for state, value in values.items()}
-
-
-def run_scheduler(rig: Rig) -> None:
-    scheduler: Any = RQScheduler(
-        ["github"], rig.redis, logging_level="WARNING", serializer=JSONSerializer
-    )
-    scheduler.acquire_locks()
-    scheduler.enqueue_scheduled_jobs()
-    scheduler.release_locks()
 
 
 def test_rq_shows_every_delivery_as_what_it_is(rig: Rig) -> None:
@@ -80,7 +78,7 @@ def test_the_times_of_a_job_are_dates_that_rq_reads(rig: Rig) -> None:
     for moment in (started.created_at, started.enqueued_at, started.started_at, dead.ended_at):
         assert moment is not None
         assert timedelta(0) <= now - moment.astimezone(UTC) < timedelta(seconds=5)
-    assert started.worker_name == "w1"
+    assert (started.worker_name, dead.failure_ttl) == ("w1", -1)
     for registry in (StartedJobRegistry, FailedJobRegistry):
         each = registry("github", connection=rig.redis, serializer=JSONSerializer)
         for _, score in rig.redis.zscan_iter(each.key):

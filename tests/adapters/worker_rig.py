@@ -1,10 +1,15 @@
 """What tests of the processing side share: applications made of plain functions, and claims of them."""
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any, Final, Self, TypeVar
 
-from gateway.adapters.redis_keys import Keys
+import pytest
+import structlog
+
+from gateway.adapters.worker import HooklineWorker
 from gateway.application import Application
 from gateway.configuration import Config
 from gateway.core.delivery import Claimed
@@ -65,17 +70,77 @@ def a_ready(function: Function, timeout: float = 10.0, **claim: Any) -> Ready:
 def an_app(
     *processors: Processor | Function,
     sources: Iterable[Source] | None = None,
-    **worker: Any,
+    **worker: float,
 ) -> Application:
     """Functions are processors of source `github`. `worker`: settings, times in seconds."""
-    settings = Settings.model_validate(
-        {"worker": {"sweep_interval": 0.05, "lease": 2.0, "look_interval": 1.0, "grace": 5.0} | worker}
-    )
+    wanted = {"sweep_interval": 0.05, "lease": 2.0, "look_interval": 1.0, "grace": 5.0} | worker
+    texts = {name: f"{int(seconds * 1000)}ms" for name, seconds in wanted.items()}
+    settings = Settings.model_validate({"worker": texts})
     found = [each if isinstance(each, Processor) else a_processor(each) for each in processors]
     default = (a_source(retry=AT_ONCE),)
     config = Config(settings, tuple(sources) if sources is not None else default)
     return Application(config, {each.name: each for each in found})
 
 
-def keys_of(app: Application) -> Keys:
-    return Keys(app.prefix)
+class Running:
+    """A worker at work in a thread of this process: `with Running(worker): ...` stops it at the end."""
+
+    def __init__(self, worker: HooklineWorker) -> None:
+        self.worker = worker
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        self.error: BaseException | None = None
+
+    def _work(self) -> None:
+        try:
+            self.worker.work()
+        except BaseException as error:
+            self.error = error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ask_to_stop(self) -> None:
+        self.worker.request_stop(signal.SIGTERM, None)
+
+    def stop(self, seconds: float = 20.0) -> None:
+        if self._thread.is_alive():
+            self.ask_to_stop()
+        self.join(seconds)
+
+    def join(self, seconds: float = 20.0) -> None:
+        """Waits until it has ended. Raises what ended it."""
+        self._thread.join(seconds)
+        assert not self._thread.is_alive(), "the worker goes on"
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers may be `Running`: signal handlers can be set in the main thread only. And quick ones."""
+    monkeypatch.setattr("gateway.adapters.worker.signal.signal", lambda number, handler: handler)
+    monkeypatch.setattr("gateway.adapters.worker.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.adapters.worker.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.adapters.bell.WAIT_SECONDS", 0.1)
+
+
+@pytest.fixture(autouse=True)
+def lines() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged, by every thread."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+def a_worker(app: Application, url: str, concurrency: int = 8, **options: Any) -> HooklineWorker:
+    return HooklineWorker(app, url, app.config.queues, concurrency, **options)
+
+
+def drain(app: Application, url: str, concurrency: int = 8, **options: Any) -> HooklineWorker:
+    """Works in this thread until nothing is left."""
+    worker = a_worker(app, url, concurrency, **options)
+    worker.work(burst=True)
+    return worker

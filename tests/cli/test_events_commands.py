@@ -22,8 +22,8 @@ from redis import Redis
 
 import gateway
 from gateway.adapters import ledger
-from gateway.cli import events as events_command
 from gateway.cli import main
+from gateway.cli.shared import listing
 from gateway.core.event import Event
 from gateway.core.outcomes import AttemptOutcome
 from gateway.process import describe
@@ -131,7 +131,7 @@ def test_events_are_listed_with_all_that_tells_them_apart(hookline: Console) -> 
         "1",
         "1 pending, 1 done",
         "1",
-        "2.0 KiB",
+        "2000B",
     ]
 
 
@@ -191,7 +191,7 @@ def test_it_says_on_stderr_when_there_are_more(hookline: Console) -> None:
 def test_a_filter_that_finds_little_stops_looking_and_says_so(
     hookline: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_command, "MOST_LOOKED_AT", 2)
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 2)
     hookline.accept(*(an_event(str(number)) for number in range(3)))
     result = hookline("events", "list", "--type", "nothing")
     assert (result.stdout, result.stderr) == (

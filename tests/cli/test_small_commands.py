@@ -24,12 +24,11 @@ from gateway.catalogue import preset_names
 from gateway.cli import main
 from gateway.cli.dashboard import replayer
 from gateway.cli.schema import TITLES, schema_of
-from gateway.cli.sources import duration_text, size_text
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.event import Event, delivery_id, event_id
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead
-from gateway.units import parse_duration
+from gateway.units import duration_text, parse_duration, size_text
 from gateway.wiring import Place, load_application
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +141,17 @@ def test_json_may_stand_on_either_side_of_show(place: Place, words: tuple[str, .
 def test_an_unknown_source_is_not_found_and_the_configured_ones_are_named(place: Place) -> None:
     result = hookline(place, "sources", "show", "shopp")
     assert result.exit_code == 3
-    assert "'shopp'. Configured: github, shop" in result.stderr
+    assert "No source is named 'shopp': did you mean 'shop'?" in result.stderr
+
+
+def test_what_is_no_url_of_a_redis_is_told_without_its_password(place: Place) -> None:
+    for url in ("redis://:ses/ame@host", "user:ses/ame@host:6379"):
+        for words, status in ((("check",), 78), (("events",), 69)):
+            result = hookline(place, *words, REDIS_URL=url)
+            assert result.exit_code == status
+            assert "this is no URL of a Redis" in result.output
+            assert "ame@" not in result.output
+            assert "ses" not in result.output.replace("processors", "")
 
 
 def test_sources_of_a_faulty_deployment_are_its_faults(place: Place) -> None:
@@ -158,10 +167,29 @@ def test_a_duration_is_shown_so_that_it_can_be_written_back(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(1, "1B"), (1500, "1500B"), (32768, "32KiB"), (26214400, "25MiB"), (0, "0B")]
+    ("size", "text"),
+    [
+        (0, "0B"),
+        (1, "1B"),
+        (1500, "1500B"),
+        (9999, "9999B"),
+        (10_001, "9.8KiB"),
+        (32 << 10, "32KiB"),
+        (1500 << 10, "1500KiB"),
+        (25 << 20, "25MiB"),
+        ((25 << 20) + 1, "25.0MiB"),
+        (12_000 << 30, "12000GiB"),
+    ],
 )
-def test_a_size_is_shown_with_the_largest_unit_that_fits(size: int, text: str) -> None:
+def test_a_size_of_more_than_four_digits_is_rounded_and_shows_it(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.5, "500ms"), (300.0, "5m"), (0.29, "290ms"), (100_001.5, "1.2d")]
+)
+def test_a_duration_is_rounded_likewise(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
 
 
 # presets

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.e2e.wire import Address, Answer, Pairs, exchange, request
 
 T = TypeVar("T")
@@ -160,6 +162,13 @@ class Gateway:
 
     def metrics(self) -> str:
         return self.get("/metrics", admin=True).body.decode()
+
+    def counted(self, **labels: str) -> float:
+        """The requests that the metrics show under these labels."""
+        families = text_string_to_metric_families(self.metrics())
+        samples = [each for family in families for each in family.samples]
+        ours = [each for each in samples if each.name == "hookline_requests_total"]
+        return sum(each.value for each in ours if labels.items() <= each.labels.items())
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.deployments import event, signed, slack, stripe
 from tests.e2e.ledger_view import LedgerView
@@ -15,13 +14,6 @@ from tests.e2e.rig import CANARY, SECRET, Gateway, until
 from tests.e2e.wire import Answer, Pairs
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
-
-
-def counted(gateway: Gateway, **labels: str) -> float:
-    """The requests that the metrics show under these labels."""
-    families = text_string_to_metric_families(gateway.metrics())
-    samples = [s for family in families for s in family.samples if s.name == "hookline_requests_total"]
-    return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
 
 def test_a_verified_event_is_stored_byte_for_byte_and_rung_once(
@@ -96,7 +88,7 @@ def _sent_and_logged(gateway: Gateway, reason: str) -> bool:
 
 def _refused(gateway: Gateway, reason: str) -> float:
     source = REFUSALS[reason][0].replace("nobody", "unknown")
-    return counted(gateway, source=source, outcome="refused", reason=reason)
+    return gateway.counted(source=source, outcome="refused", reason=reason)
 
 
 def test_forged_traffic_costs_redis_nothing_and_the_quota_nothing(
@@ -140,7 +132,7 @@ def test_an_unwanted_type_is_answered_200_counted_and_not_stored(
     assert gateway.send("/hooks/picky", body, signed(body, "unwanted")).raw == OK
     assert ledger.stored("picky", "unwanted") is None
     gateway.await_log("request.ignored", event_type="star")
-    until(lambda: counted(gateway, source="picky", outcome="ignored") == 1)
+    until(lambda: gateway.counted(source="picky", outcome="ignored") == 1)
 
 
 def test_slacks_handshake_is_answered_with_its_challenge(gateway: Gateway) -> None:
@@ -185,10 +177,10 @@ def test_an_address_is_believed_as_far_as_our_own_proxies_go(
 
 def test_two_thousand_forged_requests_fill_neither_log_nor_metrics(gateway: Gateway) -> None:
     before, began = len(gateway.logs()), time.monotonic()
-    sources = counted(gateway, source="unknown", reason="unknown_source")
+    sources = gateway.counted(source="unknown", reason="unknown_source")
     for number in range(2000):
         gateway.send(f"/hooks/{CANARY}-{number}", b"{}")
-    until(lambda: counted(gateway, source="unknown", reason="unknown_source") == sources + 2000)
+    until(lambda: gateway.counted(source="unknown", reason="unknown_source") == sources + 2000)
     seconds = time.monotonic() - began
     lines = gateway.logs()[before:]
     assert len(lines) <= 25 * (seconds + 1)

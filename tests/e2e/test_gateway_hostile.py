@@ -264,6 +264,22 @@ def test_requests_in_one_packet_are_answered_in_order(gateway: Gateway, wanted: 
     assert [part[:3] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200", b"401"]
 
 
+def test_heads_are_bounded_one_by_one_however_the_packets_cut_them(
+    gateway: Gateway, wanted: list[bytes]
+) -> None:
+    body = event(packets=True)
+    wanted.append(body)
+    whole = request("POST", "/hooks/plain", body, [*signed(body), ("X-Filler", "x" * 8000)])
+    with socket.create_connection(gateway.address, timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(whole[:40])
+        for _ in range(20):
+            sock.sendall(whole[40:8000])
+            assert gateway.get("/livez").status == 200  # by now it has read that piece
+            sock.sendall(whole[8000:] + whole[:40])
+            assert read_answer(sock).status == 200
+
+
 def test_an_upgrade_is_not_followed(gateway: Gateway) -> None:
     headers = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
     assert sent_raw(gateway, request("POST", "/hooks/plain", b"", headers)).status == 401

@@ -156,8 +156,8 @@ local function revive(id, number, delivery, look_ms, also_done)
     end
     return 'body_missing'
   end
-  if state == 'done' then redis.call('HINCRBY', record, 'o', 1) end
   unbury(delivery, source, queue)
+  if state == 'done' then redis.call('HINCRBY', record, 'o', 1) end
   redis.call('HSET', record, number .. 's', 'pending', number .. 'a', 0, number .. 'c', 0,
     number .. 't', now, number .. 'r', 'replayed')
   redis.call('PERSIST', record)

@@ -23,7 +23,8 @@ end
 
 -- A bell that rang twice leaves a job behind: it goes, unless it is the look that runs or is scheduled.
 local function drop_job(delivery, look, fence, state)
-  if keep_books and look and look ~= (state == 'waiting' and fence + 1 or fence) then
+  local runs, scheduled = state == 'leased' and look == fence, state == 'waiting' and look == fence + 1
+  if keep_books and look and not runs and not scheduled then
     redis.call('DEL', rq .. ':job:' .. delivery .. '-' .. look)
   end
 end

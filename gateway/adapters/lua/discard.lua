@@ -1,6 +1,5 @@
 -- An operator gives up dead letters for good. ARGV: delivery ids. Replies a word each.
 local replies = {}
-write_though_memory_is_full()
 for i = 1, #ARGV do
   local id, number, delivery = parse(ARGV[i])
   local of = id and redis.call('HMGET', event_key(id), number .. 's', 's', 'q') or {}

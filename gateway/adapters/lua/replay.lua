@@ -1,7 +1,6 @@
 -- An operator puts deliveries back. ARGV: look ms, also done ones (0|1), then delivery ids.
 -- Replies a word each: replayed | missing | body_missing | the state that keeps it from being replayed.
 local replies = {}
-write_though_memory_is_full()
 for i = 3, #ARGV do
   local id, number, delivery = parse(ARGV[i])
   replies[#replies + 1] = id and revive(id, number, delivery, tonumber(ARGV[1]), ARGV[2] == '1') or 'missing'

@@ -1,0 +1,77 @@
+"""Slots: every queue gets its share, none gets the last ones, and chance decides among equals."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapters.slots import RESERVED, Slots
+
+QUEUES = ["a", "b", "c"]
+
+
+def settled(slots: Slots, busy: list[str], queues: list[str] = QUEUES) -> Counter[str]:
+    """What runs in the end when these queues never run empty and nothing ends."""
+    running: Counter[str] = Counter()
+    for _ in range(100):
+        shares = slots.shares(queues, running)
+        running += Counter({queue: many for queue, many in shares.items() if queue in busy})
+    return running
+
+
+def test_an_idle_worker_shares_evenly() -> None:
+    assert set(Slots(30, {}).shares(QUEUES, Counter()).values()) == {10}
+
+
+def test_a_queue_that_is_alone_gets_all_slots() -> None:
+    assert settled(Slots(5, {}), ["a"], ["a"]) == {"a": 5}
+
+
+def test_a_busy_queue_leaves_a_slot_for_each_that_runs_nothing() -> None:
+    assert settled(Slots(12, {}), ["a"]) == {"a": 10}
+    assert settled(Slots(12, {}), ["a", "b"]).total() == 11
+    assert settled(Slots(12, {}), QUEUES).total() == 12
+
+
+def test_never_more_than_a_quarter_is_left_free() -> None:
+    many = [f"q{number}" for number in range(20)]
+    assert settled(Slots(8, {}), ["q0"], many) == {"q0": 8 - 8 // RESERVED}
+    assert settled(Slots(3, {}), ["q0"], many) == {"q0": 3}
+
+
+def test_the_slot_that_was_left_free_is_for_who_runs_nothing() -> None:
+    slots, running = Slots(8, {}), Counter({"a": 6})
+    assert slots.open(QUEUES, running) == ["b", "c"]
+    assert set(slots.shares(QUEUES, running)) == {"b", "c"}
+
+
+def test_a_cap_is_never_exceeded() -> None:
+    assert settled(Slots(12, {"a": 2}), QUEUES)["a"] == 2
+    assert Slots(12, {"a": 2}).open(QUEUES, Counter({"a": 2})) == ["b", "c"]
+    assert "a" not in Slots(12, {"a": 2}).shares(QUEUES, Counter({"a": 3}))
+
+
+def test_with_one_slot_every_queue_has_its_turn() -> None:
+    chosen = {queue for _ in range(200) for queue in Slots(1, {}).shares(QUEUES, Counter())}
+    assert chosen == set(QUEUES)
+
+
+@given(
+    st.integers(1, 40),
+    st.lists(st.tuples(st.integers(0, 10), st.integers(0, 12)), min_size=1, max_size=8),
+)
+def test_shares_fit_into_what_is_free_and_waste_nothing(
+    concurrency: int, queues: list[tuple[int, int]]
+) -> None:
+    """A cap of 0 stands for none."""
+    names = [f"q{number}" for number in range(len(queues))]
+    caps = {name: cap for name, (_, cap) in zip(names, queues, strict=True) if cap}
+    running = Counter({name: many for name, (many, _) in zip(names, queues, strict=True)})
+    slots = Slots(concurrency, caps)
+    free = concurrency - running.total()
+    shares = slots.shares(names, running)
+    assert all(many > 0 for many in shares.values())
+    assert sum(shares.values()) <= max(0, free)
+    assert all(running[name] + many <= caps.get(name, concurrency) for name, many in shares.items())
+    assert set(shares) <= set(slots.open(names, running))
+    assert bool(shares) == bool(slots.open(names, running))

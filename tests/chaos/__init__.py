@@ -1,0 +1,1 @@
+"""Campaigns that kill what runs and count what is left, and the rig they share. See `scripts/chaos`."""

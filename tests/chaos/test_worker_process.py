@@ -1,0 +1,212 @@
+"""`python -m gateway worker` as a process: signals, kills, poison, and a server that goes away."""
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rq import Worker
+from rq.command import send_shutdown_command
+
+from tests.chaos.rig import Crew, Process, a_deployment, is_alive
+from tests.e2e.redis_server import RedisServer
+from tests.e2e.rig import until
+
+# An event's name says what happens to it.
+PROCESSORS = """
+import os, signal, threading, time
+
+@registry.processor(source="github")
+def process(event: Event) -> None:
+    note(event, "start")
+    kind = event.provider_id.partition("-")[0]
+    if kind == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "leaves":
+        threading.Thread(target=time.sleep, args=(3600,), daemon=False).start()
+    elif kind == "slow":
+        time.sleep(2)
+    elif kind == "endless" and event.fence == 1:
+        time.sleep(3600)
+    elif kind == "fails":
+        raise ValueError(event.provider_id)
+    else:
+        time.sleep(0.005)
+    note(event, "end")
+"""
+Start = Callable[..., Crew]
+
+
+@pytest.fixture
+def crew(tmp_path: Path, redis_url: str) -> Iterator[Crew]:
+    with Crew(a_deployment(tmp_path, PROCESSORS), redis_url) as found:
+        yield found
+
+
+def done(crew: Crew, *values: str) -> bool:
+    return all(crew.row(value).state == "done" for value in values)
+
+
+def running(crew: Crew, *values: str) -> bool:
+    begun = {run.value for run in crew.runs()}
+    return begun >= set(values)
+
+
+def numbers(many: int, kind: str = "good") -> list[str]:
+    return [f"{kind}-{number}" for number in range(many)]
+
+
+def test_it_drains_and_stops_on_sigterm(crew: Crew) -> None:
+    crew.accept(*numbers(100))
+    worker = crew.worker()
+    until(lambda: done(crew, *numbers(100)))
+    (listed,) = Worker.all(connection=crew.client)
+    assert listed.pid == worker.pid
+    assert worker.stop() == 0
+    assert Counter(run.value for run in crew.runs()) == Counter(numbers(100))
+    assert Worker.all(connection=crew.client) == []
+    assert worker.lines("worker.stopped")[0]["done"] == 100
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "rq's shutdown command"])
+def test_it_stops_warm(crew: Crew, how: str) -> None:
+    worker = crew.worker()
+    crew.accept("slow-1")
+    until(lambda: running(crew, "slow-1"))
+    if how == "SIGINT":
+        worker.signal(signal.SIGINT)
+    else:
+        (listed,) = Worker.all(connection=crew.client)
+        send_shutdown_command(crew.client, listed.name)
+    assert worker.process.wait(20) == 0
+    assert (crew.row("slow-1").state, crew.row("slow-1").attempts) == ("done", 1)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_what_outlasts_the_grace_is_run_by_another_at_once(
+    tmp_path: Path, redis_url: str, signals: int
+) -> None:
+    grace = "300ms" if signals == 1 else "1h"
+    with Crew(a_deployment(tmp_path, PROCESSORS, lease="1h", grace=grace), redis_url) as crew:
+        first, second = crew.worker(), crew.worker("--concurrency", "4")
+        crew.accept(*numbers(3, "endless"))
+        until(lambda: running(crew, *numbers(3, "endless")))
+        holders = {run.pid for run in crew.runs()}
+        for worker in (first, second):
+            if worker.pid in holders:
+                for _ in range(signals):
+                    worker.signal(signal.SIGTERM)
+                    until(lambda worker=worker: _was_heard(worker, crew))  # type: ignore[misc]
+        if holders == {first.pid, second.pid}:
+            crew.worker()
+        until(lambda: done(crew, *numbers(3, "endless")))
+        rows = [crew.row(value) for value in numbers(3, "endless")]
+        assert {(row.attempts, row.crashes, row.fence) for row in rows} == {(1, 0, 2)}
+        for worker in (first, second):
+            if worker.pid in holders:
+                assert worker.process.wait(20) == 0
+
+
+def _was_heard(worker: Process, crew: Crew) -> bool:
+    """Two signals of one number that come together are one: a worker that stops is no longer asked."""
+    time.sleep(0.05)
+    return True
+
+
+def test_a_killed_workers_deliveries_are_run_by_another(crew: Crew) -> None:
+    worker = crew.worker()
+    crew.accept("endless-1", "good-1")
+    until(lambda: running(crew, "endless-1") and done(crew, "good-1"))
+    worker.kill()
+    crew.worker()
+    until(lambda: done(crew, "endless-1"), 20)
+    row = crew.row("endless-1")
+    assert (row.attempts, row.crashes, row.fence) == (2, 1, 2)
+
+
+def test_an_isolated_child_dies_with_its_worker(crew: Crew) -> None:
+    worker = crew.worker("--isolate")
+    crew.accept("endless-1")
+    until(lambda: running(crew, "endless-1"), 20)
+    (run,) = crew.runs()
+    assert run.pid != worker.pid
+    worker.kill()
+    until(lambda: not is_alive(run.pid))
+
+
+def test_poison_is_dead_after_three_and_starves_nobody(crew: Crew) -> None:
+    crew.accept(*numbers(100), "poison-1", *numbers(200)[100:])
+    workers = [crew.worker()]
+    deadline = time.monotonic() + 60
+    while not (done(crew, *numbers(200)) and crew.row("poison-1").state == "dead"):
+        assert time.monotonic() < deadline
+        if workers[-1].process.poll() is not None:
+            workers.append(crew.worker())
+        time.sleep(0.05)
+    poison = crew.row("poison-1")
+    assert (poison.reason, poison.attempts, poison.crashes) == ("poison", 3, 3)
+    assert len(workers) == 2, "it took one worker with it, then only its own process"
+    runs = Counter(run.value for run in crew.runs())
+    assert runs["poison-1"] == 3
+    for value in numbers(200):
+        row = crew.row(value)
+        assert row.attempts == row.crashes + 1 <= 2
+        assert 1 <= runs[value] <= row.attempts
+    assert workers[-1].lines("delivery.dead")[0]["reason"] == "poison"
+
+
+def test_a_server_that_is_killed_and_comes_back_loses_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "redis"
+    data.mkdir()
+    with (
+        RedisServer(data) as server,
+        Crew(a_deployment(tmp_path, PROCESSORS, lease="1s"), server.url) as crew,
+    ):
+        worker = crew.worker()
+        crew.accept(*numbers(5, "slow"), *numbers(50))
+        until(lambda: running(crew, *numbers(5, "slow")))
+        server.kill()
+        until(lambda: len(worker.lines("worker.redis_unavailable")) >= 2)
+        until(lambda: all(run.ended for run in crew.runs()))
+        server.start()  # its lease has been over for a while
+        until(lambda: done(crew, *numbers(5, "slow"), *numbers(50)), 30)
+        assert Counter(run.value for run in crew.runs()) == Counter(numbers(5, "slow") + numbers(50))
+        crew.accept("good-later")
+        until(lambda: done(crew, "good-later"), 20)
+        assert worker.process.poll() is None
+        assert worker.stop() == 0
+
+
+def test_a_server_that_hangs_longer_than_the_lease_makes_nothing_run_twice(tmp_path: Path) -> None:
+    data = tmp_path / "redis"
+    data.mkdir()
+    with (
+        RedisServer(data) as server,
+        Crew(a_deployment(tmp_path, PROCESSORS, lease="1s"), server.url) as crew,
+    ):
+        worker = crew.worker()
+        feeding, fed = threading.Event(), 0
+        crew.accept(*numbers(3, "slow"), *numbers(200))
+        until(lambda: running(crew, *numbers(3, "slow")))
+        server.signal(signal.SIGSTOP)
+        feeding.wait(3.0)  # the pause itself, three times the lease
+        server.signal(signal.SIGCONT)
+        assert not fed
+        until(lambda: done(crew, *numbers(3, "slow"), *numbers(200)), 30)
+        rows = [crew.row(value) for value in (*numbers(3, "slow"), *numbers(200))]
+        assert {(row.attempts, row.crashes) for row in rows} == {(1, 0)}
+        assert set(Counter(run.value for run in crew.runs()).values()) == {1}
+        assert worker.stop() == 0
+
+
+def test_no_body_and_no_message_of_an_exception_is_logged(crew: Crew) -> None:
+    crew.accept("fails-canary")
+    worker = crew.worker()
+    until(lambda: worker.lines("attempt.failed"))
+    (line,) = worker.lines("attempt.failed")
+    assert line["error"] == "ValueError"
+    assert "all.py:" in line["where"]
+    assert "fails-canary" not in worker.text()
