@@ -1,4 +1,4 @@
-"""Workers in processes of their own, processors that leave a trace of every run, and what the ledger says.
+"""Workers in processes of their own, processors that leave a trace of each run, and the ledger.
 
 with Crew(Deployment(...), redis_url) as crew:
     worker = crew.worker()
@@ -60,7 +60,7 @@ def a_deployment(
     )
     return Deployment(
         root,
-        {name: more + UNVERIFIED for name in sources},
+        dict.fromkeys(sources, more + UNVERIFIED),
         QUICK.format(lease=lease, grace=grace),
         {"effects": EFFECTS, "all": head + processors},
         {"EFFECTS": str(root / "effects.log")},
@@ -69,7 +69,7 @@ def a_deployment(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt as its effects show it; `ended` None: it was cut off. Times in seconds, by one clock."""
+    """One attempt as its effects show it; `ended` None: it was cut off. Times are one clock's seconds."""
 
     value: str
     processor: str
