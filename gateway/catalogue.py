@@ -186,7 +186,7 @@ class Acknowledge(Strict):
 
     status: Annotated[int, Field(ge=200, le=299)] = 200
     body: str = ""
-    content_type: str = "text/plain; charset=utf-8"
+    content_type: Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,200}$")] = "text/plain; charset=utf-8"
 
     def build(self) -> Reply:
         return Reply(self.status, self.body.encode(), self.content_type)

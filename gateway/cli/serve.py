@@ -60,10 +60,15 @@ def _refuse_weak_redis(app: "object", url: str) -> None:
     from gateway.application import Application
     from gateway.cli.shared.exits import BAD_CONFIG
     from gateway.cli.shared.server import redis_faults
+    from gateway.logs import logger
 
     assert isinstance(app, Application)
     faults = redis_faults(app, url)
-    if faults:
+    if [fault.key for fault in faults] == ["server"]:
+        # A gateway that is restarted during an outage answers 503, which senders understand better
+        # than a refused connection; /readyz judges the server's settings once it is back.
+        logger().error("redis.unavailable", problem=faults[0].problem)
+    elif faults:
         fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
 
 

@@ -5,7 +5,7 @@ import os
 import click
 
 from gateway.cli.shared.deployment import load_or_exit
-from gateway.cli.shared.exits import BAD_CONFIG, NOT_FOUND, fail
+from gateway.cli.shared.exits import BAD_CONFIG, NOT_FOUND, UNAVAILABLE, fail
 from gateway.cli.shared.options import place_options
 from gateway.cli.shared.server import redis_faults, url_or_exit
 
@@ -35,7 +35,8 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     url = url_or_exit(app)
     faults = redis_faults(app, url)
     if faults:
-        fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+        away = [fault.key for fault in faults] == ["server"]
+        fail(UNAVAILABLE if away else BAD_CONFIG, "\n".join(str(fault) for fault in faults))
     chosen = [app.config.source(name) for name in sources]
     if None in chosen:
         known = ", ".join(source.name for source in app.config.sources)

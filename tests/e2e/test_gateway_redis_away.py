@@ -114,13 +114,16 @@ def test_is_alive_but_not_ready_until_redis_is_back(behind: Gateway, redis_serve
     until(lambda: "hookline_redis_up 1.0" in behind.metrics())
 
 
-def test_a_gateway_that_starts_during_an_outage_waits_for_its_end(tmp_path: Path) -> None:
-    """One child of several that is replaced meanwhile."""
+@pytest.mark.parametrize("as_a_child", [True, False])
+def test_a_gateway_that_starts_during_an_outage_waits_for_its_end(
+    tmp_path: Path, as_a_child: bool
+) -> None:
+    """As one child of several that is replaced meanwhile, and as a process that is restarted."""
     (tmp_path / "redis").mkdir()
     redis = RedisServer(tmp_path / "redis")
     with (
         socket.create_server(("127.0.0.1", 0)) as sock,
-        Gateway(deployment(tmp_path), redis.url, sock=sock) as gateway,
+        Gateway(deployment(tmp_path), redis.url, sock=sock if as_a_child else None) as gateway,
     ):
         assert send(gateway, "limited", "early").status == 503
         assert gateway.get("/readyz").status == 503

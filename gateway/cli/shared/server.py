@@ -47,8 +47,10 @@ def connect_or_exit(app: "Application") -> "Redis":
 
 
 def redis_faults(app: "Application", url: str | None) -> "list[Fault]":
-    """What keeps the server from the durability that is promised."""
+    """What keeps the server from the durability that is promised. Key "server": it does not answer."""
+    from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import RedisError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
 
     from gateway.adapters.durability import SETTINGS, facts_of, judge
     from gateway.faults import Fault
@@ -61,7 +63,10 @@ def redis_faults(app: "Application", url: str | None) -> "list[Fault]":
             info: Any = client.info("server")
             config: Any = client.config_get(*SETTINGS)
         facts = facts_of(info, config)
-    except (RedisError, OSError, ValueError) as error:
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        problem = f"{safe_url(url)} does not answer: {error}"
+        return [Fault("redis", "server", problem, "start it, or correct REDIS_URL")]
+    except (RedisError, ValueError) as error:
         return [Fault("redis", "url", f"{safe_url(url)}: {error}", "start it, or correct REDIS_URL")]
     return judge(facts, app.config.settings.redis.durability)
 
