@@ -4,6 +4,7 @@ What never goes into a line: a body, a secret, a header's value, an exception's 
 a body). Ids, outcomes, reasons, times and sizes do. Libraries' lines are held to that too.
 """
 
+import json
 import logging
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
 import structlog
+from pydantic_core import to_json
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -22,9 +24,7 @@ def configure_logs(
     out = stream or sys.stderr
     console = style == "console" or (style == "auto" and out.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=22)
-        if console
-        else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=22) if console else _as_json
     )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -61,6 +61,14 @@ def _configure_libraries(
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: record.levelno > logging.WARNING or budget.take() is not None
     )
+
+
+def _as_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:
+    """A third of the time of the standard library's encoder, which takes what this one refuses."""
+    try:
+        return to_json(event, fallback=str).decode()
+    except ValueError:  # half a surrogate pair, for one
+        return json.dumps(event, default=str)
 
 
 def _less_exception(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

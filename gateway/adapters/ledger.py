@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from gateway.adapters import scripts
 from gateway.adapters.scripts import Call
 from gateway.core.delivery import Claimed, Finish
@@ -24,7 +26,7 @@ LOOK_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """`word`: busy, waiting, pending, done, dead, missing, poison, body_missing, replayed or foreign."""
+    """`word`: busy, waiting, pending, done, dead, missing, poison, body_missing, replayed, foreign."""
 
     word: str
     delivery: str
@@ -116,7 +118,7 @@ def prune(source: str, events: Iterable[str]) -> Call[int]:
 
 def pack_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    return json.dumps(pairs, separators=(",", ":")).encode()
+    return to_json(pairs)
 
 
 def unpack_headers(text: bytes) -> tuple[tuple[str, str], ...]:

@@ -5,8 +5,10 @@ finishes it (`leases.py`), where RQ makes some thirty commands a job; processors
 on an event loop (`runner.py`), those of a delivery that took its worker down in a process of its own.
 """
 
+import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ TICK_SECONDS: Final = 0.25
 BEAT_SECONDS: Final = 1.0
 STRAYS_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 1.0  # after an error of the server
+EXIT_SECONDS: Final = 1.0
 
 
 class HooklineWorker(Presence):
@@ -64,6 +67,7 @@ class HooklineWorker(Presence):
         self._keeper = Keeper(app, url, self._leases.keys)
         self._in_doubt = False
         self._stop_at: float | None = None
+        self._process_ends = False
         self._next_tick = self._next_beat = self._next_strays = 0.0
 
     def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
@@ -102,7 +106,7 @@ class HooklineWorker(Presence):
 
     # Stopping
 
-    def request_stop(self, signum: int, frame: Any) -> None:  # noqa: ARG002 - a signal handler's signature
+    def request_stop(self, signum: int, frame: Any) -> None:  # noqa: ARG002 - a handler's signature
         """First signal: claim no more, let running processors end within the grace. Second: now.
 
         RQ's own handler raises StopRequested wherever the main thread happens to be, between a pop
@@ -110,6 +114,7 @@ class HooklineWorker(Presence):
         """
         grace = self._app.config.settings.worker.grace if self._stop_at is None else 0.0
         self._stop_at = time.monotonic() + grace
+        self._process_ends = frame is not None  # nobody calls a handler with None but us
         self._ringer.stop()
 
     def _finished_stopping(self) -> bool:
@@ -132,6 +137,12 @@ class HooklineWorker(Presence):
             logger().error("worker.release_failed", error=type(error).__name__)
         self._ringer.close()
         self.connection.close()
+        if self._process_ends:
+            # Threads that processors left behind would keep the process, and what was given back
+            # would run on beside whoever takes it over.
+            exit_at_last = threading.Timer(EXIT_SECONDS, os._exit, [0])
+            exit_at_last.daemon = True
+            exit_at_last.start()
 
     # Claiming
 
