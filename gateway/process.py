@@ -203,4 +203,7 @@ def authors_trace(error: BaseException) -> str:
     frames = error.__traceback__
     while frames and frames.tb_frame.f_code.co_filename.startswith(PACKAGE):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))[-MAX_TRACE:]
+    try:
+        return "".join(traceback.format_exception(type(error), error, frames))[-MAX_TRACE:]
+    except Exception:  # a SyntaxError made by hand, for one
+        return ""

@@ -176,6 +176,7 @@ def test_an_exception_that_cannot_be_described_is_concluded_all_the_same() -> No
 
     note = note_of(BrokenError())
     assert (note["error"], note["message"]) == ("BrokenError", "")
+    assert note_of(SyntaxError("by hand", (1, "two", "three", 4)))["error"] == "SyntaxError"  # type: ignore[arg-type]
 
 
 # What operators read

@@ -42,18 +42,17 @@ class Intake:
             self._strays = stray_queues(self._client, self._keys, self._queues)
 
     def choose(self, held: Iterable[Claimed]) -> tuple[dict[str, int], list[Bell]]:
-        """How many to take from each queue, and the bells to answer; one uses up one of its share."""
-        shares = self._slots.shares(self.queues(), self._running(held))
+        """How many to take from each queue, and the bells that there is room for."""
+        running = self._running(held)
         answered, left = [], []
         for bell in self.bells:
-            if bell.queue and not shares.get(bell.queue):
+            if bell.queue and bell.queue not in self._slots.open(self.queues(), running):
                 left.append(bell)
-                continue
-            if bell.queue:
-                shares[bell.queue] -= 1
-            answered.append(bell)
+            else:
+                answered.append(bell)
+                running[bell.queue] += 1
         self.bells = left
-        return shares, answered
+        return self._slots.shares(self.queues(), running), answered
 
     def ring_again(self) -> None:
         """What there is no room for here may be for another worker. Raises redis.RedisError."""

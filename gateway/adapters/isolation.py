@@ -24,7 +24,7 @@ from gateway.core.retry import Dead, Decision, Done, Wait
 from gateway.process import Ready
 
 ENTRY: Final = "gateway.isolated"
-START_SECONDS: Final = 30.0  # interpreter, configuration and processors, on a busy machine
+START_SECONDS: Final = 120.0  # many interpreters may start at once on a small machine
 NOT_STARTED: Final = 78  # the child's exit status when it never came to the processor
 DECISIONS: Final = {"Done": Done, "Wait": Wait, "Dead": Dead}
 
@@ -96,11 +96,11 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def watch_parent(orders: BinaryIO) -> None:
-    """In the child: ends this process when the parent's end of `orders` closes."""
+    """In the child: ends this process and those it started when the parent's end of `orders` closes."""
 
     def watch() -> None:
         orders.read()
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)  # the child leads a group of its own
 
     threading.Thread(target=watch, daemon=True).start()
 

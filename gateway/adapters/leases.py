@@ -59,10 +59,6 @@ class Leases:
         """For whoever renews them."""
         return list(self._held)
 
-    @property
-    def unrecorded(self) -> bool:
-        return bool(self._ended or self._crashed)
-
     def claim(self, shares: Mapping[str, int], bells: Iterable[Bell]) -> list[Claimed | NotClaimed]:
         """Leases so many from each queue, and what bells were taken for."""
         taken = [(bell.job, bell.queue) for bell in bells]
@@ -139,13 +135,14 @@ class Leases:
             entries = [
                 entry.decode().rpartition(":") for found in pipeline.execute() for entry in found
             ]
-            ours = [(job, fence) for job, _, fence in entries if job.startswith("dlv_")]
-            for job, _ in ours:
+            # A stock worker's entries end with the id of an execution.
+            looks = [(job, fence) for job, _, fence in entries if fence.isdigit()]
+            for job, _ in looks:
                 pipeline.hget(Job.key_for(job), "worker_name")
             workers = pipeline.execute()
         return [
             (job.rpartition("-")[0], int(fence))
-            for (job, fence), worker in zip(ours, workers, strict=True)
+            for (job, fence), worker in zip(looks, workers, strict=True)
             if worker == self._worker.encode()
         ]
 

@@ -7,7 +7,6 @@ on an event loop (`runner.py`), those of a delivery that took its worker down in
 
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 
 from gateway.adapters.attempt_log import note_attempt
 from gateway.adapters.bell import Bell, BellRinger
+from gateway.adapters.farewell import Farewell
 from gateway.adapters.intake import Intake
 from gateway.adapters.isolation import IsolatedEnd, run_isolated
 from gateway.adapters.keeper import Keeper
@@ -65,9 +65,8 @@ class HooklineWorker(Presence):
         self._leases = Leases(self.connection, keys, self.name, lease_ms, look_ms)
         self._runner = Runner()
         self._keeper = Keeper(app, url, self._leases.keys)
+        self.farewell = Farewell(worker.grace, self._ringer.stop)
         self._in_doubt = False
-        self._stop_at: float | None = None
-        self._process_ends = False
         self._next_tick = self._next_beat = self._next_strays = 0.0
 
     def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
@@ -76,17 +75,14 @@ class HooklineWorker(Presence):
         RQ's other arguments tune a loop that this worker does not have.
         """
         self.bootstrap(logging_level="WARNING")
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self.request_stop) for number in signals}
         self._keeper.start()
         if not burst:
             self._ringer.start()
-        try:
-            self._work_until_stopped(burst)
-        finally:
-            self._leave()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with self.farewell.signals():
+            try:
+                self._work_until_stopped(burst)
+            finally:
+                self._leave()
         return bool(self.successful_job_count or self.failed_job_count)
 
     def _work_until_stopped(self, burst: bool) -> None:
@@ -106,21 +102,12 @@ class HooklineWorker(Presence):
 
     # Stopping
 
-    def request_stop(self, signum: int, frame: Any) -> None:  # noqa: ARG002 - a handler's signature
-        """First signal: claim no more, let running processors end within the grace. Second: now.
-
-        RQ's own handler raises StopRequested wherever the main thread happens to be, between a pop
-        and its record for one; a flag loses nothing.
-        """
-        grace = self._app.config.settings.worker.grace if self._stop_at is None else 0.0
-        self._stop_at = time.monotonic() + grace
-        self._process_ends = frame is not None  # nobody calls a handler with None but us
-        self._ringer.stop()
+    def request_stop(self, *_: Any) -> None:
+        """RQ's name for it."""
+        self.farewell.request()
 
     def _finished_stopping(self) -> bool:
-        if self._stop_at is None:
-            return False
-        return not self._leases.held() or time.monotonic() >= self._stop_at
+        return self.farewell.begun and (not self._leases.held() or self.farewell.overdue)
 
     def _leave(self) -> None:
         """Leases are given back last: from then on what still runs here runs elsewhere as well."""
@@ -137,7 +124,7 @@ class HooklineWorker(Presence):
             logger().error("worker.release_failed", error=type(error).__name__)
         self._ringer.close()
         self.connection.close()
-        if self._process_ends:
+        if self.farewell.signalled:
             # Threads that processors left behind would keep the process, and what was given back
             # would run on beside whoever takes it over.
             exit_at_last = threading.Timer(EXIT_SECONDS, os._exit, [0])
@@ -148,7 +135,7 @@ class HooklineWorker(Presence):
 
     def _claim(self) -> int:
         """Leases what there is room for and starts it. Returns how much was taken from the queues."""
-        accepting = self._stop_at is None and not self.suspended
+        accepting = not self.farewell.begun and not self.suspended
         shares, bells = self._intake.choose(self._leases.held()) if accepting else ({}, [])
         self._intake.ring_again()
         if not shares and not bells:
@@ -190,7 +177,7 @@ class HooklineWorker(Presence):
 
         Nothing here talks to the server: what came in must not get lost in an error.
         """
-        if wait and self._stop_at is None and not self.suspended:
+        if wait and not self.farewell.begun and not self.suspended:
             self._intake.ask(self._leases.held())
         try:
             item = self._inbox.get(timeout=TICK_SECONDS) if wait else self._inbox.get_nowait()
@@ -234,6 +221,7 @@ class HooklineWorker(Presence):
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
             self._runner.enforce_timeouts()
+            self.farewell.rehearse()
         if self._in_doubt:
             self._leases.recover(self._intake.queues())
             self._in_doubt = False
@@ -243,15 +231,6 @@ class HooklineWorker(Presence):
         if now >= self._next_strays:
             self._next_strays = now + STRAYS_SECONDS
             self._intake.look_for_strays()
-
-
-def _caps(app: Application) -> dict[str, int]:
-    """How many deliveries of a queue may run at once, by queue: the least that its sources say."""
-    caps: dict[str, int] = {}
-    for source in app.config.sources:
-        if source.concurrency:
-            caps[source.queue] = min(source.concurrency, caps.get(source.queue, source.concurrency))
-    return caps
 
 
 def _note_unclaimed(row: NotClaimed) -> None:

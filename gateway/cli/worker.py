@@ -1,6 +1,7 @@
 """`hookline worker`: runs processors."""
 
 import os
+import sys
 
 import click
 
@@ -23,6 +24,7 @@ from gateway.cli.shared.server import redis_faults, url_or_exit
 def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, burst: bool) -> None:
     """Run processors for accepted events.
 
+    SIGHUP: starts anew from the files as they are then, after a check that they have no fault.
     SIGTERM: claims no more, lets running processors end within worker.grace, gives the rest back.
     A stock `rq worker -S json QUEUE...` drains the same queues.
     """
@@ -49,3 +51,6 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     )
     worker.work(burst=burst)
     logger().info("worker.stopped", done=worker.successful_job_count, failed=worker.failed_job_count)
+    if worker.farewell.restart:
+        # The same process id: whoever supervises us sees no end.
+        os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])

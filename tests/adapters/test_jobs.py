@@ -12,10 +12,11 @@ from redis import Redis
 from redis.exceptions import TimeoutError
 from rq import Queue, SimpleWorker
 from rq.job import Job
-from rq.registry import FailedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
+from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from gateway import jobs
+from gateway.adapters import scripts
 from gateway.adapters.scripts import FINISH, RENEW
 from gateway.application import Application
 from gateway.plugins import Discard, Event, RetryAfter
@@ -38,7 +39,7 @@ def rig(redis: "Redis") -> Iterator[Rig]:
 def serve(monkeypatch: pytest.MonkeyPatch) -> Start:
     """Makes functions the processors that jobs find."""
 
-    def start(*functions: Any, **worker: float) -> Application:
+    def start(*functions: Any, **worker: Any) -> Application:
         app = an_app(*(a_processor(each, name="archive") for each in functions), **worker)
         monkeypatch.setattr(jobs, "_application", lambda: app)
         jobs._client.cache_clear()
@@ -98,13 +99,14 @@ def test_a_failed_attempt_is_scheduled_and_a_dead_letter_is_a_failed_job(
     serve(refuse)
     rig.accept("later", "never")
     stock(rig)
-    scheduled = ScheduledJobRegistry("github", connection=rig.redis)
+    scheduled = Queue("github", connection=rig.redis).scheduled_job_registry
     failed = FailedJobRegistry("github", connection=rig.redis)
     assert scheduled.get_job_ids() == [f"{a_delivery('later')}-2"]
     assert failed.get_job_ids() == [a_delivery("never")]
     job = Job.fetch(a_delivery("never"), connection=rig.redis, serializer=JSONSerializer)
     assert job.get_status() == "failed"
-    assert job.latest_result().exc_string == "Dead letter: discarded"  # type: ignore[union-attr]
+    result: Any = job.latest_result()
+    assert result.exc_string == "Dead letter: discarded"
 
 
 def test_rqs_requeue_of_a_dead_letter_is_a_replay(rig: Rig, serve: Start) -> None:
@@ -140,7 +142,8 @@ def test_a_requeued_dead_letter_without_its_body_stays_a_failed_job(rig: Rig, se
     assert failed.get_job_ids() == [a_delivery()]
     job = Job.fetch(a_delivery(), connection=rig.redis, serializer=JSONSerializer)
     assert job.get_status() == "failed"
-    assert "its body is gone" in job.latest_result().exc_string  # type: ignore[union-attr]
+    result: Any = job.latest_result()
+    assert "its body is gone" in result.exc_string
     assert rig.lives(f"rq:job:{a_delivery()}") == -1
 
 
@@ -148,7 +151,7 @@ def test_the_lease_is_kept_while_it_runs_though_renewals_fail(
     rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Counter[Any]()
-    run = jobs.run
+    run = scripts.run
     renewed = threading.Event()
 
     def fail_at_first(client: Any, keys: Any, call: Any) -> Any:
@@ -172,7 +175,7 @@ def test_the_lease_is_kept_while_it_runs_though_renewals_fail(
 def test_recording_is_repeated_until_it_is_heard(
     rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch, lines: Any, lost: bool
 ) -> None:
-    run, failures = jobs.run, iter([True, True])
+    run, failures = scripts.run, iter([True, True])
 
     def fail_at_first(client: Any, keys: Any, call: Any) -> Any:
         failing = call.script is FINISH and next(failures, False)

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from gateway.adapters import keeper as module
-from gateway.adapters import ledger
+from gateway.adapters import ledger, scripts
 from gateway.adapters.keeper import Keeper
 from gateway.adapters.scripts import RENEW, SWEEP
 from gateway.core.delivery import Claimed
@@ -24,7 +24,7 @@ def rig(redis: "Redis") -> Rig:
 
 
 @contextmanager
-def kept(url: str, leases: Callable[[], Any] = tuple, **worker: float) -> Iterator[Keeper]:
+def kept(url: str, leases: Callable[[], Any] = tuple, **worker: Any) -> Iterator[Keeper]:
     found = Keeper(an_app(**worker), url, leases)
     found.start()
     try:
@@ -152,7 +152,7 @@ def test_no_error_ends_it_and_leases_come_first_afterwards(
     rig.accept("1")
     held = rig.run_one(lease_ms=900)
     calls: list[object] = []
-    run = module.run
+    run = scripts.run
 
     def fail_for_a_while(client: Any, keys: Any, call: Any) -> Any:
         calls.append(call.script)

@@ -12,11 +12,15 @@ from redis.exceptions import TimeoutError
 from rq import Queue, Worker
 from rq.suspension import resume, suspend
 
-from gateway.adapters import leases, ledger
-from gateway.adapters.scripts import CLAIM, FINISH, Script
-from gateway.core.outcomes import DeliveryState
+from gateway.adapters import leases, ledger, scripts
+from gateway.adapters.bell import Bell
+from gateway.adapters.isolation import IsolatedEnd
+from gateway.adapters.scripts import CLAIM, FINISH, RENEW, Script
+from gateway.core.delivery import Finish
+from gateway.core.outcomes import AttemptOutcome, DeliveryState
 from gateway.core.retry import RetryPolicy
 from gateway.plugins import Discard, Event, RetryAfter
+from gateway.process import Ready
 from tests.adapters.ledger_rig import Rig, Row, a_delivery, a_source
 from tests.adapters.worker_rig import (
     AT_ONCE,
@@ -258,7 +262,7 @@ def test_rq_lists_it_with_heartbeats_and_counts(rig: Rig, redis_url: str, in_thr
     app = an_app(Seen().processor(), sources=[GITHUB, STRIPE])
     worker = a_worker(app, redis_url)
 
-    def listed() -> Worker:
+    def listed() -> Any:
         (found,) = Worker.all(connection=rig.redis)
         return found
 
@@ -271,7 +275,7 @@ def test_rq_lists_it_with_heartbeats_and_counts(rig: Rig, redis_url: str, in_thr
         assert first.queue_names() == ["github", "stripe"]
         assert first.get_state() == "idle"
         assert Worker.count(queue=Queue("stripe", connection=rig.redis)) == 1
-        until(lambda: listed().last_heartbeat > first.last_heartbeat)  # type: ignore[operator]
+        until(lambda: listed().last_heartbeat > first.last_heartbeat)
         assert 60 < rig.redis.ttl(worker.key) <= 90
     assert Worker.all(connection=rig.redis) == []
 
@@ -442,7 +446,7 @@ class Trouble:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lost: Counter[Script] = Counter()
         self.refused: Counter[Script] = Counter()
-        run = leases.run
+        run = scripts.run
         monkeypatch.setattr(leases, "run", lambda *arguments: self._run(run, *arguments))
 
     def _run(self, run: Any, client: "Redis", keys: Any, call: Any) -> Any:
@@ -508,6 +512,75 @@ def test_a_claim_of_what_we_run_ourselves_is_a_lease_of_its_own(
     assert (row.attempts, row.crashes, row.fence) == (2, 1, 2)
 
 
+def crash(ready: Ready, report: Callable[[Any], None]) -> None:
+    """As `run_isolated` does when the child dies."""
+    claimed = ready.claimed
+    report(IsolatedEnd(ready, Finish(claimed.delivery, claimed.fence, None, AttemptOutcome.CRASHED), 0))
+
+
+def test_a_crash_that_cannot_be_told_the_server_at_once_is_not_forgotten(
+    rig: Rig, redis_url: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch, lines: Any
+) -> None:
+    monkeypatch.setattr("gateway.adapters.worker.run_isolated", crash)
+    rig.accept("1", "2")
+    trouble.refused[RENEW] = 2
+    trouble.lost[RENEW] = 2
+    drain(an_app(Seen().processor(), lease=3600.0), redis_url, isolate=True)
+    for row in rows(rig, "1", "2"):
+        assert (row.state, row.reason, row.crashes, row.attempts) == (DEAD, "poison", 3, 3)
+    assert sum(line["event"] == "attempt.crashed" for line in lines) == 6
+
+
+def test_once_too_many_do_not_listen_to_their_limit_the_next_run_in_processes(
+    rig: Rig, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolated: list[str] = []
+    worker = a_worker(an_app(Seen().processor()), redis_url, concurrency=2)
+
+    def run_isolated(ready: Ready, report: Callable[[Any], None]) -> None:
+        isolated.append(ready.event.provider_id)
+        worker._runner.start(ready, report)
+
+    monkeypatch.setattr("gateway.adapters.worker.run_isolated", run_isolated)
+    rig.accept("1")
+    worker._runner.abandoned = 2
+    worker.work(burst=True)
+    assert isolated == ["1"]
+
+
+def test_a_stock_workers_books_are_not_taken_for_ours(
+    rig: Rig, redis_url: str, trouble: Trouble
+) -> None:
+    seen = Seen()
+    rig.accept("1", "2")
+    rig.redis.zadd("rq:wip:github", {"dlv_abc-1-1:0f8fad5bd9cb469fa16570867728950e": 4e12})
+    rig.redis.hset("rq:job:dlv_abc-1-1", "worker_name", "another")
+    trouble.lost[CLAIM] = 1
+    drain(an_app(seen.processor()), redis_url)
+    assert sorted(seen.values) == ["1", "2"]
+    assert len(rig.members("rq:wip:github")) == 1
+
+
+def test_a_bell_without_room_rings_again(rig: Rig, redis_url: str, in_threads: None) -> None:
+    """It was asked for while there was room, and then a look into the queue was quicker."""
+    opened = threading.Event()
+    seen = Seen(lambda event: opened.wait(20))
+    app = an_app(seen.processor(), sources=[a_source(concurrency=1, retry=AT_ONCE)])
+    worker = a_worker(app, redis_url)
+    rig.accept("1")
+    with Running(worker):
+        until(lambda: seen.values == ["1"])
+        rig.accept("2")
+        job = rig.redis.lpop("rq:queue:github")
+        assert job
+        worker._inbox.put(Bell(job.decode(), "github"))  # type: ignore[union-attr]
+        until(lambda: rig.queued() == [f"{a_delivery('2')}-1"])
+        assert seen.values == ["1"]
+        opened.set()
+        until(lambda: worker.successful_job_count == 2)
+    assert seen.values == ["1", "2"]
+
+
 def test_errors_of_the_server_end_no_worker(
     rig: Rig, redis_url: str, in_threads: None, trouble: Trouble
 ) -> None:
@@ -528,7 +601,7 @@ def test_the_command_thread_outlives_bad_commands(
     worker = a_worker(an_app(), redis_url)
     with Running(worker):
         until(lambda: rig.redis.pubsub_numsub(worker.pubsub_channel_name)[0][1])
-        thread = until(lambda: worker.pubsub_thread)
+        thread: Any = until(lambda: worker.pubsub_thread)
         for text in ("no json", '"text"', "{}", '{"command": "stop-job", "job_id": "x"}'):
             rig.redis.publish(worker.pubsub_channel_name, text)
         rig.redis.publish(worker.pubsub_channel_name, '{"command": "kill-horse"}')

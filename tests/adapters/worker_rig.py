@@ -122,7 +122,7 @@ class Running:
 @pytest.fixture
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers may be `Running`: signal handlers can be set in the main thread only. And quick ones."""
-    monkeypatch.setattr("gateway.adapters.worker.signal.signal", lambda number, handler: handler)
+    monkeypatch.setattr("gateway.adapters.farewell.signal.signal", lambda number, handler: handler)
     monkeypatch.setattr("gateway.adapters.worker.BEAT_SECONDS", 0.1)
     monkeypatch.setattr("gateway.adapters.worker.PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("gateway.adapters.bell.WAIT_SECONDS", 0.1)

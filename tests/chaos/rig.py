@@ -11,15 +11,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
 from redis import Redis
 
 from gateway.adapters import ledger
+from gateway.adapters.embedded import EmbeddedServer
 from gateway.adapters.redis_keys import Keys
 from gateway.adapters.scripts import run
+from gateway.adapters.server_binary import find_binary
 from gateway.core.event import Event, delivery_id, event_id
 from tests.adapters.ledger_rig import Rig, Row, a_source
 from tests.e2e.rig import PROCESSORS, Deployment, until
@@ -28,8 +32,10 @@ REPOSITORY: Final = Path(__file__).parent.parent.parent
 UNVERIFIED: Final = '[verify]\nscheme = "unverified"\n'
 QUICK: Final = (
     "[worker]\n"
-    'lease = "{lease}"\nlook_interval = "1s"\nsweep_interval = "200ms"\ngrace = "{grace}"\n'
-    '[log]\nformat = "json"\n'
+    'concurrency = 8\nlease = "{lease}"\nlook_interval = "1s"\n'
+    'sweep_interval = "200ms"\ngrace = "{grace}"\n'
+    '[defaults.retry]\nattempts = 3\nfirst_delay = "100ms"\n'
+    '[server]\nflood_limit = "1000000/minute"\n[log]\nformat = "json"\n'
 )
 # One write of one line on a descriptor opened for appending: lines never mix, whoever dies.
 EFFECTS: Final = """
@@ -60,7 +66,7 @@ def a_deployment(
     )
     return Deployment(
         root,
-        dict.fromkeys(sources, more + UNVERIFIED),
+        dict.fromkeys(sources, UNVERIFIED + more),
         QUICK.format(lease=lease, grace=grace),
         {"effects": EFFECTS, "all": head + processors},
         {"EFFECTS": str(root / "effects.log")},
@@ -69,7 +75,7 @@ def a_deployment(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt as its effects show it; `ended` None: it was cut off. Times are one clock's seconds."""
+    """One attempt as its effects show it; `ended` None: it was cut off. Times are Unix seconds."""
 
     value: str
     processor: str
@@ -167,14 +173,23 @@ class Crew:
         self, *values: str, source: str = "github", processors: Iterable[str] = ("process",)
     ) -> None:
         events = [(an_event(source, value), a_source(source), tuple(processors)) for value in values]
-        run(self.client, Keys(), ledger.accept(events))
+        run(self.client, Keys(), ledger.accept(events, look_ms=1000))
 
     def row(self, value: str, number: int = 1, source: str = "github") -> Row:
         return self.rig.row(delivery_id(an_event(source, value).id, number))
 
+    def lines(self) -> list[str]:
+        """Of the effect log, the whole ones."""
+        log = self.deployment.root / "effects.log"
+        return log.read_text().splitlines() if log.exists() else []
+
     def runs(self) -> list[Run]:
         """Every attempt that began, in order."""
-        return list(runs_of(self.deployment.root / "effects.log"))
+        return list(runs_of(self.lines()))
+
+    def pids(self) -> set[int]:
+        """Of every process that was started here."""
+        return {each.pid for each in self._processes}
 
 
 def an_event(source: str, value: str) -> Event:
@@ -189,15 +204,23 @@ def an_event(source: str, value: str) -> Event:
     )
 
 
-def runs_of(log: Path) -> Iterator[Run]:
-    text = log.read_text() if log.exists() else ""
-    lines = [line.split() for line in text.splitlines()]
+def runs_of(effects: Iterable[str]) -> Iterator[Run]:
+    lines = [line.split() for line in effects]
     ends = {tuple(words[:5]): float(words[6]) for words in lines if words[5] == "end"}
     for words in lines:
         if words[5] == "start":
             value, processor, attempt, fence, pid, _, at = words
             ended = ends.get(tuple(words[:5]))
             yield Run(value, processor, int(attempt), int(fence), int(pid), float(at), ended)
+
+
+@contextmanager
+def own_server() -> Iterator[tuple[Path, str]]:
+    """A new directory, and the URL of a server that keeps its data there."""
+    with TemporaryDirectory(prefix="hookline-chaos-") as folder:
+        root = Path(folder)
+        with EmbeddedServer(root / "redis", find_binary(prefer_bundled=True)) as server:
+            yield root, server.url
 
 
 def is_alive(pid: int) -> bool:

@@ -1,0 +1,65 @@
+"""When a worker stops, and when it starts anew."""
+
+import os
+import signal
+
+import pytest
+
+from gateway.adapters import farewell as module
+from gateway.adapters.farewell import Farewell
+from tests.e2e.rig import until
+
+
+@pytest.fixture
+def farewell() -> Farewell:
+    return Farewell(60.0, lambda: None)
+
+
+def rehearse_with(monkeypatch: pytest.MonkeyPatch, *command: str) -> None:
+    monkeypatch.setattr(module, "REHEARSAL", command)
+
+
+def test_the_first_signal_begins_and_the_second_ends_the_grace(farewell: Farewell) -> None:
+    with farewell.signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        until(lambda: farewell.begun)
+        assert not farewell.overdue
+        os.kill(os.getpid(), signal.SIGINT)
+        until(lambda: farewell.overdue)
+    assert not farewell.restart
+
+
+def test_handlers_are_as_before_afterwards(farewell: Farewell) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    with farewell.signals():
+        assert signal.getsignal(signal.SIGHUP) is not before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def ended_rehearsal(farewell: Farewell) -> bool:
+    farewell.rehearse()
+    return farewell._rehearsal is None
+
+
+def test_a_reload_with_a_fault_is_refused_and_the_work_goes_on(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearse_with(monkeypatch, "false")
+    with farewell.signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(lambda: farewell._reload_asked)
+        until(lambda: ended_rehearsal(farewell))
+    assert not farewell.begun
+    assert not farewell.restart
+
+
+def test_a_reload_without_a_fault_stops_in_order_to_start_anew(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearse_with(monkeypatch, "true")
+    with farewell.signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(lambda: farewell._reload_asked)
+        until(lambda: ended_rehearsal(farewell))
+    assert farewell.begun
+    assert farewell.restart

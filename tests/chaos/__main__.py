@@ -1,0 +1,29 @@
+"""`python -m tests.chaos`: both campaigns, one after the other. `scripts/chaos` runs it."""
+
+import random
+import sys
+
+import click
+
+from tests.chaos import gateway_kill, kill
+from tests.chaos.rig import own_server
+
+
+@click.command()
+@click.option("--kills", default=20, show_default=True, help="Of each.")
+@click.option("--deliveries", default=1000, show_default=True, help="For the worker that is killed.")
+@click.option("--seed", default=None, type=int, help="Of the moments of the kills; default: by chance.")
+def main(kills: int, deliveries: int, seed: int | None) -> None:
+    """Kill a worker, then a gateway, again and again; exit status 1 when a rule was broken."""
+    chosen = random.randrange(10**6) if seed is None else seed
+    with own_server() as (root, url):
+        first = kill.campaign(root, url, kills, deliveries, chosen)
+    click.echo(str(first))
+    with own_server() as (root, url):
+        second = gateway_kill.campaign(root, url, kills, chosen)
+    click.echo(str(second))
+    sys.exit(bool(first.faults or second.faults))
+
+
+if __name__ == "__main__":
+    main()
