@@ -47,22 +47,27 @@ def deliver(delivery: str) -> None:
         lease_ms=lease_ms, worker=f"rq-{os.getpid()}", keep_books=False, taken=[(delivery, "")]
     )
     (claimed,) = run(client, keys, call)
-    if not isinstance(claimed, Claimed):
-        return
-    with _renewed(client, keys, claimed, lease_ms):
-        finish, seconds = run_here(app, claimed)
-        recorded = _record(client, keys, finish)
-    note_attempt(claimed, finish, seconds, recorded=recorded)
+    if isinstance(claimed, Claimed):
+        with _renewed(client, keys, claimed, lease_ms):
+            finish, seconds = run_here(app, claimed)
+            recorded = _record(client, keys, finish)
+        note_attempt(claimed, finish, seconds, recorded=recorded)
+    _keep_book(client)
 
 
 def replay(delivery: str) -> None:
     """A dead letter's job: somebody pressed Requeue. Raises ReplayRefused, which RQ shows."""
-    keys, job = Keys(_application().prefix), get_current_job()
-    (word,) = run(_client(), keys, ledger.replay([delivery]))
+    (word,) = run(_client(), Keys(_application().prefix), ledger.replay([delivery]))
     if word == DeadReason.BODY_MISSING:
         raise ReplayRefused("its body is gone: the retention is over")
-    if word == "replayed" and job:
-        job.save()  # the ledger has closed the failed job's book; RQ insists on closing it itself
+    _keep_book(_client())
+
+
+def _keep_book(client: "Redis") -> None:
+    """The ledger may have thrown away this very job; RQ fails one that it cannot throw away itself."""
+    job = get_current_job()
+    if job and not client.exists(job.key):
+        job.save()
 
 
 def _record(client: "Redis", keys: Keys, finish: Finish) -> bool:

@@ -58,7 +58,6 @@ class Keeper:
                     self._prune()
                     prune_at = time.monotonic() + PRUNE_SECONDS
             except Exception as error:  # without this thread, what runs would be run again elsewhere
-                renew_at = 0.0
                 logger().error("keeper.interrupted", error=type(error).__name__)
         self._client.close()
 

@@ -13,6 +13,7 @@ from gateway.logs import logger
 
 WORKER_TTL: Final = 30
 PATIENCE_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 1.0
 
 
 class Presence(BaseWorker):
@@ -64,4 +65,4 @@ class Presence(BaseWorker):
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:  # noqa: ARG002 - RQ's
         """RQ's ends the thread on most errors: the shutdown command would be heard no more."""
         logger().warning("worker.commands_interrupted", error=type(exc).__name__)
-        time.sleep(1.0)
+        time.sleep(PAUSE_SECONDS)

@@ -41,11 +41,8 @@ registry = Registry()
 processor = registry.processor(source="github")
 
 @processor
-def returns(event: Event) -> None:
+async def awaits(event: Event) -> None:
     assert (event.body, event.headers["X-One"]) == (b"\\x00\\xff", "1")
-
-@processor
-async def awaits(event: Event) -> None: ...
 
 @processor
 def fails(event: Event) -> None:
@@ -130,7 +127,7 @@ def finish_of(name: str, timeout: float = 20.0) -> Finish:
     return ended.finish
 
 
-@pytest.mark.parametrize("name", ["returns", "awaits", "talks", "leaves_a_thread"])
+@pytest.mark.parametrize("name", ["awaits", "talks", "leaves_a_thread"])
 def test_an_attempt_that_returns_is_done(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Whatever it prints, reads, or leaves behind."""
     finish = finish_of(name)
@@ -168,7 +165,7 @@ def test_a_crash_is_noticed_though_a_grandchild_lives_on(monkeypatch: pytest.Mon
 def test_a_child_that_cannot_load_the_application_is_no_crash(deployment: Path) -> None:
     """A broken deployment must not turn everything into poison."""
     (deployment / "isolated_processors" / "all.py").write_text("x = (")
-    ended = run("returns")
+    ended = run("awaits")
     assert isinstance(ended, Ended)
     assert isinstance(ended.error, IsolationFailed)
 
@@ -178,7 +175,7 @@ def test_no_process_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    ended = run("returns")
+    ended = run("awaits")
     assert isinstance(ended, Ended)
     assert isinstance(ended.error, IsolationFailed)
 
@@ -188,7 +185,7 @@ def test_no_process_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_half_an_answer_is_a_crash(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
     monkeypatch.setattr(isolation, "_ask_child", lambda ready: (answer, -9))
-    assert finish_of("returns").outcome is AttemptOutcome.CRASHED
+    assert finish_of("awaits").outcome is AttemptOutcome.CRASHED
 
 
 def test_the_child_ends_when_its_parent_is_killed(deployment: Path) -> None:

@@ -20,7 +20,7 @@ from gateway.adapters import scripts
 from gateway.adapters.scripts import FINISH, RENEW
 from gateway.application import Application
 from gateway.plugins import Discard, Event, RetryAfter
-from tests.adapters.ledger_rig import Rig, a_delivery, an_event
+from tests.adapters.ledger_rig import LEASE, Rig, a_delivery, an_event
 from tests.adapters.worker_rig import a_processor, an_app, lines
 
 __all__ = ["lines"]
@@ -147,6 +147,30 @@ def test_a_requeued_dead_letter_without_its_body_stays_a_failed_job(rig: Rig, se
     assert rig.lives(f"rq:job:{a_delivery()}") == -1
 
 
+def test_a_job_that_finds_poison_leaves_the_dead_letter_only(rig: Rig, serve: Start) -> None:
+    """The ledger drops the next look of what it buries, and that is the very job that RQ runs."""
+    serve(lambda event: None)
+    rig.accept("1")
+    for _ in range(3):
+        rig.run_one(books=False)
+        rig.pass_time(LEASE)
+        rig.sweep()
+    stock(rig)
+    assert rig.row(a_delivery()).reason == "poison"
+    assert FailedJobRegistry("github", connection=rig.redis).get_job_ids() == [a_delivery()]
+    assert rig.scan("rq:job:*") == [f"rq:job:{a_delivery()}"]
+
+
+def test_a_job_whose_body_is_gone_leaves_the_dead_letter_only(rig: Rig, serve: Start) -> None:
+    serve(lambda event: None)
+    rig.accept("1")
+    rig.redis.delete(rig.keys.body(an_event("1").id))
+    stock(rig)
+    assert rig.row(a_delivery()).reason == "body_missing"
+    assert FailedJobRegistry("github", connection=rig.redis).get_job_ids() == [a_delivery()]
+    assert rig.scan("rq:job:*") == [f"rq:job:{a_delivery()}"]
+
+
 def test_the_lease_is_kept_while_it_runs_though_renewals_fail(
     rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +238,8 @@ def test_a_late_finisher_is_called_stale(rig: Rig, serve: Start, lines: Any) -> 
     row = rig.row(a_delivery())
     assert (row.state, row.attempts, row.fence, row.crashes) == ("done", 2, 2, 1)
     assert [line.get("stale") for line in lines if line["event"] == "attempt.done"] == [True]
+    assert FailedJobRegistry("github", connection=rig.redis).get_job_ids() == []
+    assert rig.scan("rq:job:*") == []
 
 
 def test_its_client_repeats_nothing_silently(rig: Rig, serve: Start) -> None:

@@ -18,7 +18,7 @@ from gateway.process import AttemptTimeout, where
 from tests.adapters.worker_rig import a_ready, until
 
 SECONDS = 10.0
-RACES = 2000
+RACES = 1000
 
 
 class Bench:

@@ -587,7 +587,7 @@ def test_errors_of_the_server_end_no_worker(
     seen = Seen()
     worker = a_worker(an_app(seen.processor()), redis_url)
     with Running(worker):
-        for _ in range(10):
+        for _ in range(4):
             trouble.refused[CLAIM] += 1
             trouble.refused[FINISH] += 1
         rig.accept(*numbers(30))

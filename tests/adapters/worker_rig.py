@@ -125,6 +125,7 @@ def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.adapters.farewell.signal.signal", lambda number, handler: handler)
     monkeypatch.setattr("gateway.adapters.worker.BEAT_SECONDS", 0.1)
     monkeypatch.setattr("gateway.adapters.worker.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.adapters.presence.PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("gateway.adapters.bell.WAIT_SECONDS", 0.1)
 
 

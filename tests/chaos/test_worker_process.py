@@ -11,7 +11,7 @@ import pytest
 from rq import Worker
 from rq.command import send_shutdown_command
 
-from tests.chaos.rig import Crew, Process, a_deployment, is_alive
+from tests.chaos.rig import Crew, a_deployment, is_alive
 from tests.e2e.redis_server import RedisServer
 from tests.e2e.rig import until
 
@@ -28,7 +28,7 @@ def process(event: Event) -> None:
     elif kind == "leaves":
         threading.Thread(target=time.sleep, args=(3600,), daemon=False).start()
     elif kind == "slow":
-        time.sleep(1.2)
+        time.sleep(1)
     elif kind == "endless" and event.fence == 1:
         time.sleep(3600)
     elif kind == "fails":
@@ -85,29 +85,18 @@ def test_it_stops_warm(crew: Crew, how: str) -> None:
     assert (crew.row("slow-1").state, crew.row("slow-1").attempts) == ("done", 1)
 
 
-@pytest.mark.parametrize("grace", ["300ms", "1h"], ids=["its end", "a second signal"])
-def test_what_outlasts_the_grace_is_run_by_another_at_once(
-    tmp_path: Path, redis_url: str, grace: str
-) -> None:
-    with Crew(a_deployment(tmp_path, PROCESSORS, lease="1h", grace=grace), redis_url) as crew:
+def test_what_outlasts_the_grace_is_run_by_another_at_once(tmp_path: Path, redis_url: str) -> None:
+    deployment = a_deployment(tmp_path, PROCESSORS, lease="1h", grace="300ms")
+    with Crew(deployment, redis_url) as crew:
         first = crew.worker()
         crew.accept(*numbers(3, "endless"))
         until(lambda: running(crew, *numbers(3, "endless")))
         crew.worker()
         first.signal(signal.SIGTERM)
-        until(lambda: grace != "1h" or _is_asked_again(first))
         until(lambda: done(crew, *numbers(3, "endless")))
         rows = [crew.row(value) for value in numbers(3, "endless")]
         assert {(row.attempts, row.crashes, row.fence) for row in rows} == {(1, 0, 2)}
-        assert first.process.wait(20) in (0, -signal.SIGTERM)  # a third may come when all is done
-
-
-def _is_asked_again(worker: Process) -> bool:
-    """Until it has ended: two signals that come together are one."""
-    if worker.process.poll() is None:
-        worker.signal(signal.SIGTERM)
-        return False
-    return True
+        assert first.process.wait(20) == 0
 
 
 def test_threads_that_a_processor_leaves_behind_do_not_keep_the_worker(crew: Crew) -> None:
@@ -115,17 +104,6 @@ def test_threads_that_a_processor_leaves_behind_do_not_keep_the_worker(crew: Cre
     crew.accept("leaves-1")
     until(lambda: done(crew, "leaves-1"))
     assert worker.stop() == 0
-
-
-def test_a_killed_workers_deliveries_are_run_by_another(crew: Crew) -> None:
-    worker = crew.worker()
-    crew.accept("endless-1", "good-1")
-    until(lambda: running(crew, "endless-1") and done(crew, "good-1"))
-    worker.kill()
-    crew.worker()
-    until(lambda: done(crew, "endless-1"), 20)
-    row = crew.row("endless-1")
-    assert (row.attempts, row.crashes, row.fence) == (2, 1, 2)
 
 
 def test_an_isolated_child_dies_with_its_worker(crew: Crew) -> None:
@@ -140,12 +118,12 @@ def test_an_isolated_child_dies_with_its_worker(crew: Crew) -> None:
 
 def test_poison_is_dead_after_three_and_starves_nobody(crew: Crew) -> None:
     crew.accept(*numbers(100), "poison-1", *numbers(200)[100:])
-    workers = [crew.worker("--concurrency", "6")]
+    workers = [crew.worker("--concurrency", "4")]
     deadline = time.monotonic() + 60
     while not (done(crew, *numbers(200)) and crew.row("poison-1").state == "dead"):
         assert time.monotonic() < deadline
         if workers[-1].process.poll() is not None:
-            workers.append(crew.worker("--concurrency", "6"))
+            workers.append(crew.worker("--concurrency", "4"))
         time.sleep(0.05)
     poison = crew.row("poison-1")
     assert (poison.reason, poison.attempts, poison.crashes) == ("poison", 3, 3)
