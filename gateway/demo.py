@@ -17,10 +17,10 @@ import httpx2
 from redis import Redis
 
 from gateway import samples
-from gateway.adapters import ledger
-from gateway.adapters.redis_clients import blocking_client
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_clients import blocking_client
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
 from gateway.application import Application
 from gateway.core.event import delivery_id, event_id
 from gateway.core.source import Source

@@ -2,7 +2,7 @@
 
 The order is the design's: handshake, proof of origin, quota, identity, routing, ledger. A handshake
 that must be signed is answered after the proof, and costs no quota.
-This flow sees no status code; `adapters/responses.py` maps outcomes to HTTP.
+This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTTP.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The child process of `adapters/isolation.py`: one delivery in, how it ended out."""
+"""The child process of `adapters/worker/isolation.py`: one delivery in, how it ended out."""
 
 import os
 import random
@@ -9,8 +9,8 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, Final
 
-from gateway.adapters.isolation import NOT_STARTED, dump_finish, load_claimed, watch_parent
-from gateway.adapters.runner import Ended, Runner
+from gateway.adapters.worker.isolation import NOT_STARTED, dump_finish, load_claimed, watch_parent
+from gateway.adapters.worker.runner import Ended, Runner
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
 from gateway.process import Ready, conclude, prepare

@@ -18,10 +18,10 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import get_current_job
 
-from gateway.adapters import ledger
-from gateway.adapters.attempt_log import note_attempt
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
+from gateway.adapters.worker.attempt_log import note_attempt
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import DeadReason

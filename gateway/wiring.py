@@ -9,10 +9,10 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from gateway.adapters.async_ledger import AsyncLedger
-from gateway.adapters.edge import Deployment, Limits
-from gateway.adapters.limiters import FloodGuard, RedisQuota
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.http.edge import Deployment, Limits
+from gateway.adapters.http.limiters import FloodGuard, RedisQuota
+from gateway.adapters.ledger.async_ledger import AsyncLedger
+from gateway.adapters.ledger.redis_keys import Keys
 from gateway.application import Application
 from gateway.configuration import Config, load_config
 from gateway.core import routing

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from gateway.adapters.embedded import EmbeddedServer
-from gateway.adapters.redis_clients import blocking_client
-from gateway.adapters.server_binary import find_binary
+from gateway.adapters.embedded.binary import find_binary
+from gateway.adapters.embedded.server import EmbeddedServer
+from gateway.adapters.ledger.redis_clients import blocking_client
 
 
 @pytest.fixture(scope="session")

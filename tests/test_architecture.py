@@ -250,11 +250,11 @@ def test_the_ground_floor_uses_the_standard_library_only() -> None:
     [
         (looks_down_only, "gateway.core.event", "from gateway.plugins import Event"),
         (looks_down_only, "gateway.core.event", "import gateway.logs"),
-        (looks_down_only, "gateway.ingest", "from gateway.adapters.edge import Edge"),
+        (looks_down_only, "gateway.ingest", "from gateway.adapters.http.edge import Edge"),
         (looks_down_only, "gateway.ingest", "from gateway import adapters"),
         (looks_down_only, "gateway.ingest", "from . import adapters"),
-        (looks_down_only, "gateway.adapters.edge", "from ..wiring import load"),
-        (looks_down_only, "gateway.adapters.edge", "def f():\n    from gateway.cli import main"),
+        (looks_down_only, "gateway.adapters.http.edge", "from ...wiring import load"),
+        (looks_down_only, "gateway.adapters.http.edge", "def f():\n    from gateway.cli import main"),
         (
             looks_down_only,
             "gateway.plugins",
@@ -298,7 +298,11 @@ def test_a_rule_finds_what_it_is_for(rule: Rule, module: str, text: str) -> None
     ("rule", "module", "text"),
     [
         (looks_down_only, "gateway.cli", "from gateway.core.event import Event"),
-        (looks_down_only, "gateway.adapters.edge", "from gateway.adapters.responses import respond"),
+        (
+            looks_down_only,
+            "gateway.adapters.http.edge",
+            "from gateway.adapters.http.responses import respond",
+        ),
         (looks_down_only, "gateway.plugins", "from gateway import __version__, logs"),
         (is_pure, "gateway.core.event", "from urllib.parse import parse_qsl\nimport hashlib"),
         (has_no_globals_that_change, "gateway.core.event", "A: Final = {}\nB = (1,)"),

@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 import pytest
 
-from gateway.adapters.metrics import Snapshot, render
+from gateway.adapters.http.metrics import Snapshot, render
 from gateway.catalogue import SignatureVerify, load_preset, preset_names
 from gateway.cli import EPILOG, main
 from gateway.cli.schema import TITLES, schema_of
@@ -199,7 +199,7 @@ def test_every_exit_status_is_explained() -> None:
 
 
 def test_every_key_and_script_of_the_ledger_is_explained() -> None:
-    folder = ROOT / "gateway" / "adapters" / "lua"
+    folder = ROOT / "gateway" / "adapters" / "ledger" / "lua"
     keys = re.findall(r"^-- (PREFIX:\S+)", (folder / "_ledger.lua").read_text(encoding="utf-8"), re.M)
     assert set(table("architecture", "Keys")) == set(keys)
     scripts = {path.stem for path in folder.glob("[!_]*.lua")}

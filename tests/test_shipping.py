@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 
-from gateway.adapters.durability import ServerFacts, judge
+from gateway.adapters.ledger.durability import ServerFacts, judge
 from gateway.cli import main
 from gateway.settings import Settings
 from gateway.units import parse_duration

@@ -40,7 +40,7 @@ def command(host: str, port: int, hosts: tuple[str, ...], token: str | None) -> 
 
     Beyond loopback a token is needed; it is the password of HTTP basic authentication.
     """
-    from gateway.adapters.dashboard import guarded_dashboard, serve_dashboard
+    from gateway.adapters.dashboard.guard import guarded_dashboard, serve_dashboard
 
     app = load_or_exit()
     url = url_or_exit(app)

@@ -22,7 +22,7 @@ from gateway.cli.shared.printing import note, print_json, print_text
 from gateway.core.outcomes import DeadReason, DeliveryState
 
 if TYPE_CHECKING:
-    from gateway.adapters.reader import DeliveryRecord, EventRecord
+    from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ def list_dead(
     source: str | None, reason: str | None, processor: str | None, limit: int, as_json: bool
 ) -> None:
     """List dead letters, the last to die first."""
-    from gateway.adapters.reader import candidate
+    from gateway.adapters.ledger.reader import candidate
     from gateway.replay import Selection
 
     with open_desk() as desk:

@@ -18,7 +18,7 @@ from gateway.cli.shared.options import place_options
 from gateway.cli.shared.server import safe_url
 
 if TYPE_CHECKING:
-    from gateway.adapters.embedded import EmbeddedServer
+    from gateway.adapters.embedded.server import EmbeddedServer
     from gateway.application import Application
 
 READY_SECONDS: Final = 20.0
@@ -114,8 +114,8 @@ def _start_server() -> "EmbeddedServer | None":
     if os.environ.get("REDIS_URL"):
         click.echo(f"redis: {safe_url(os.environ['REDIS_URL'])} (REDIS_URL)", err=True)
         return None
-    from gateway.adapters.embedded import EmbeddedServer
-    from gateway.adapters.server_binary import EmbeddedServerError
+    from gateway.adapters.embedded.binary import EmbeddedServerError
+    from gateway.adapters.embedded.server import EmbeddedServer
 
     server = EmbeddedServer(DEV_DIR / "redis")
     try:

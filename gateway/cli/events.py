@@ -26,7 +26,7 @@ from gateway.cli.shared.tables import print_table
 from gateway.core.outcomes import DeliveryState
 
 if TYPE_CHECKING:
-    from gateway.adapters.reader import EventRecord
+    from gateway.adapters.ledger.reader import EventRecord
 
 COLUMNS: Final = (
     "received",

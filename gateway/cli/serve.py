@@ -26,7 +26,7 @@ def command(
     SIGHUP reloads the configuration: validated first, the old kept on a fault. SIGTERM ends open
     requests within server.grace. The admin app (/metrics, /readyz) has a port of its own.
     """
-    from gateway.adapters.server import Parts, bind, run_gateway
+    from gateway.adapters.http.server import Parts, bind, run_gateway
     from gateway.logs import configure_logs
     from gateway.wiring import build_deployment, load_application
 
@@ -51,7 +51,7 @@ def command(
     if (workers or settings.server.workers) == 1:
         run_gateway(parts, sock, admin)
     else:
-        from gateway.adapters.supervisor import run_supervisor
+        from gateway.adapters.http.supervisor import run_supervisor
 
         run_supervisor(parts, sock, admin, workers or settings.server.workers)
 

@@ -28,7 +28,7 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     SIGTERM: claims no more, lets running processors end within worker.grace, gives the rest back.
     A stock `rq worker -S json QUEUE...` drains the same queues.
     """
-    from gateway.adapters.worker import HooklineWorker
+    from gateway.adapters.worker.worker import HooklineWorker
     from gateway.logs import configure_logs, logger
 
     app = load_or_exit(dict(os.environ))

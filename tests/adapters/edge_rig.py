@@ -7,11 +7,11 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from gateway.adapters.edge import Deployment, Edge, Limits
-from gateway.adapters.health import Readiness, health_app
-from gateway.adapters.limiters import FloodGuard
-from gateway.adapters.metrics import Counters
-from gateway.adapters.redis_clients import async_client
+from gateway.adapters.http.edge import Deployment, Edge, Limits
+from gateway.adapters.http.health import Readiness, health_app
+from gateway.adapters.http.limiters import FloodGuard
+from gateway.adapters.http.metrics import Counters
+from gateway.adapters.ledger.redis_clients import async_client
 from gateway.core.event import Event
 from gateway.core.outcomes import Acceptance
 from gateway.core.schemes.token import TokenScheme

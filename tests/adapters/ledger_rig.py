@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from redis import Redis
 
-from gateway.adapters import ledger
-from gateway.adapters.ledger import NotClaimed
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import Call, T, run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import Call, T, run
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.event import Event, delivery_id, event_id
 from gateway.core.outcomes import Acceptance, AttemptOutcome, DeadReason

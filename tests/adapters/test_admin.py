@@ -5,10 +5,10 @@ import asyncio
 import httpx2
 import pytest
 
-from gateway.adapters.admin import METRICS_TYPE, admin_app
-from gateway.adapters.health import Readiness
-from gateway.adapters.redis_clients import async_client
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.http.admin import METRICS_TYPE, admin_app
+from gateway.adapters.http.health import Readiness
+from gateway.adapters.ledger.redis_clients import async_client
+from gateway.adapters.ledger.redis_keys import Keys
 
 TOKEN = "gün-token-5d0c5d0c".encode()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.adapters.batcher import Batcher
+from gateway.adapters.ledger.batcher import Batcher
 
 
 class Flushes:

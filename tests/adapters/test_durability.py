@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.adapters.durability import ServerFacts, facts_of, judge
+from gateway.adapters.ledger.durability import ServerFacts, facts_of, judge
 
 SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 

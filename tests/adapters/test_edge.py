@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.adapters.edge import Limits
+from gateway.adapters.http.edge import Limits
 from gateway.core.addresses import AllowedAddresses, parse_network
 from gateway.core.handshake import Handshake, Reply
 from gateway.core.template import compile_template

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.adapters.embedded import EmbeddedServer
-from gateway.adapters.server_binary import EmbeddedServerError, ServerBinary, find_binary
+from gateway.adapters.embedded.binary import EmbeddedServerError, ServerBinary, find_binary
+from gateway.adapters.embedded.server import EmbeddedServer
 
 # Starts a server, leaves behind a forked child as a busy worker would, and is then killed.
 KILLED_OWNER = """
 import os, signal, sys, time
 from pathlib import Path
-from gateway.adapters.embedded import EmbeddedServer
-from gateway.adapters.server_binary import find_binary
+from gateway.adapters.embedded.server import EmbeddedServer
+from gateway.adapters.embedded.binary import find_binary
 
 server = EmbeddedServer(Path(sys.argv[1]), find_binary(prefer_bundled=True))
 url = server.start()
@@ -37,8 +37,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from gateway.adapters.embedded import EmbeddedServer
-from gateway.adapters.server_binary import EmbeddedServerError
+from gateway.adapters.embedded.server import EmbeddedServer
+from gateway.adapters.embedded.binary import EmbeddedServerError
 
 try:
     EmbeddedServer(Path(sys.argv[1])).start()

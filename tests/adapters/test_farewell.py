@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from gateway.adapters import farewell as module
-from gateway.adapters.farewell import Farewell
+from gateway.adapters.worker import farewell as module
+from gateway.adapters.worker.farewell import Farewell
 from tests.e2e.rig import until
 
 

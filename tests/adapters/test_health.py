@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from gateway.adapters.health import ASK_SECONDS, RECHECK_SECONDS, Readiness, health_app
-from gateway.adapters.redis_clients import async_client
+from gateway.adapters.http.health import ASK_SECONDS, RECHECK_SECONDS, Readiness, health_app
+from gateway.adapters.ledger.redis_clients import async_client
 
 NOWHERE = "redis://127.0.0.1:1/0"
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapters import isolation
-from gateway.adapters.isolation import (
+from gateway.adapters.worker import isolation
+from gateway.adapters.worker.isolation import (
     IsolatedEnd,
     IsolationFailed,
     dump_claimed,
@@ -24,7 +24,7 @@ from gateway.adapters.isolation import (
     load_finish,
     run_isolated,
 )
-from gateway.adapters.runner import Ended
+from gateway.adapters.worker.runner import Ended
 from gateway.core.delivery import Finish
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Done, Wait
@@ -193,7 +193,7 @@ def test_the_child_ends_when_its_parent_is_killed(deployment: Path) -> None:
     pid_file = deployment / "child.pid"
     script = textwrap.dedent("""
         import time
-        from gateway.adapters.isolation import run_isolated
+        from gateway.adapters.worker.isolation import run_isolated
         from tests.adapters.test_isolation import a_wish
         run_isolated(a_wish("waits", 3600.0), print)
         time.sleep(3600)

@@ -16,8 +16,8 @@ from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from gateway import jobs
-from gateway.adapters import scripts
-from gateway.adapters.scripts import FINISH, RENEW
+from gateway.adapters.ledger import scripts
+from gateway.adapters.ledger.scripts import FINISH, RENEW
 from gateway.application import Application
 from gateway.plugins import Discard, Event, RetryAfter
 from tests.adapters.ledger_rig import LEASE, Rig, a_delivery, an_event

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from gateway.adapters import keeper as module
-from gateway.adapters import ledger, scripts
-from gateway.adapters.keeper import Keeper
-from gateway.adapters.scripts import RENEW, SWEEP
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger import scripts
+from gateway.adapters.ledger.scripts import RENEW, SWEEP
+from gateway.adapters.worker import keeper as module
+from gateway.adapters.worker.keeper import Keeper
 from gateway.core.delivery import Claimed
 from tests.adapters.ledger_rig import EXHAUSTED, LOOK, Rig, a_delivery, a_source, an_event
 from tests.adapters.worker_rig import an_app, lines, until

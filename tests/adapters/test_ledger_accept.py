@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from gateway.adapters import ledger
-from gateway.adapters.redis_clients import async_client
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run_async
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_clients import async_client
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run_async
 from gateway.core.outcomes import Acceptance
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, GITHUB, LOOK, Rig, a_delivery, a_source, an_event

@@ -3,8 +3,8 @@
 import pytest
 from redis import Redis
 
-from gateway.adapters import ledger
-from gateway.adapters.ledger import NotClaimed
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.calls import NotClaimed
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, LEASE, LOOK, Rig, a_delivery, a_source, an_event

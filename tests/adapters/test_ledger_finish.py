@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from gateway.adapters import ledger
+from gateway.adapters.ledger import calls as ledger
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Decision, Wait

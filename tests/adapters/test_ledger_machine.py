@@ -22,8 +22,8 @@ from redis import Redis
 from rq.job import requeue_job
 from rq.serializers import JSONSerializer
 
-from gateway.adapters import ledger
-from gateway.adapters.ledger import NotClaimed
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.calls import NotClaimed
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Decision, Wait
 from tests.adapters.ledger_model import SOURCES, Delivery, Model

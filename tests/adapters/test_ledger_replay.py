@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from gateway.adapters import ledger
+from gateway.adapters.ledger import calls as ledger
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Decision, Wait
 from tests.adapters.ledger_rig import (

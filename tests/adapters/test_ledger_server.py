@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
-from gateway.adapters import ledger
+from gateway.adapters.ledger import calls as ledger
 from gateway.core.delivery import Claimed
 from gateway.core.outcomes import Acceptance
 from gateway.core.retry import Wait

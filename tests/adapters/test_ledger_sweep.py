@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from gateway.adapters import ledger
+from gateway.adapters.ledger import calls as ledger
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig, a_delivery, a_source

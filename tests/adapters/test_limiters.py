@@ -9,7 +9,13 @@ import pytest
 from limits import parse
 from redis import Redis
 
-from gateway.adapters.limiters import MOST_ADDRESSES, BoundedCounters, FloodGuard, Permits, RedisQuota
+from gateway.adapters.http.limiters import (
+    MOST_ADDRESSES,
+    BoundedCounters,
+    FloodGuard,
+    Permits,
+    RedisQuota,
+)
 from gateway.core.addresses import flood_key, parse_address
 from gateway.core.source import Source
 from tests.adapters.ledger_rig import a_source

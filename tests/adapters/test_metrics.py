@@ -9,9 +9,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from gateway import __version__
-from gateway.adapters.metrics import BUCKETS, Counters, Snapshot, read_snapshot, render
-from gateway.adapters.redis_clients import async_client
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.http.metrics import BUCKETS, Counters, Snapshot, read_snapshot, render
+from gateway.adapters.ledger.redis_clients import async_client
+from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.outcomes import Outcome
 from tests.adapters.edge_rig import Rig as EdgeRig
 from tests.adapters.ledger_rig import Rig

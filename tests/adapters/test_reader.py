@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from gateway.adapters import ledger, reader
-from gateway.adapters.reader import DeliveryRecord, Failure, Reader, ReplayArchive
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger import reader
+from gateway.adapters.ledger.reader import DeliveryRecord, Failure, Reader, ReplayArchive
 from gateway.core.delivery import Claimed
 from gateway.core.outcomes import AttemptOutcome, DeliveryState
 from gateway.core.retry import Wait

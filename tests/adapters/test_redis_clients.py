@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import TimeoutError as Silent
 
-from gateway.adapters.redis_clients import async_client, blocking_client
+from gateway.adapters.ledger.redis_clients import async_client, blocking_client
 
 
 def blocking_ping(url: str) -> None:

@@ -8,9 +8,9 @@ from rq.job import requeue_job
 from rq.registry import FailedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
-from gateway.adapters import ledger
-from gateway.adapters.ledger import NotClaimed
-from gateway.adapters.scripts import ACCEPT
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.scripts import ACCEPT
 from gateway.core.outcomes import DeadReason
 from gateway.core.retry import Dead, Decision, Wait
 from tests.adapters.ledger_rig import (

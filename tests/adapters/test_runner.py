@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from gateway.adapters.runner import Ended, Runner
+from gateway.adapters.worker.runner import Ended, Runner
 from gateway.plugins import Event, RetryAfter
 from gateway.process import AttemptTimeout, where
 from tests.adapters.worker_rig import a_ready, until

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.adapters import supervisor
-from gateway.adapters.heads import BoundedHeads
-from gateway.adapters.server import Parts, bind, uvicorn_server
+from gateway.adapters.http import supervisor
+from gateway.adapters.http.heads import BoundedHeads
+from gateway.adapters.http.server import Parts, bind, uvicorn_server
 from gateway.application import Application
 from gateway.configuration import Config
 from gateway.settings import ServerSettings, Settings

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapters.slots import RESERVED, Slots
+from gateway.adapters.worker.slots import RESERVED, Slots
 
 QUEUES = ["a", "b", "c"]
 

@@ -12,10 +12,12 @@ from redis.exceptions import TimeoutError
 from rq import Queue, Worker
 from rq.suspension import resume, suspend
 
-from gateway.adapters import leases, ledger, scripts
-from gateway.adapters.bell import Bell
-from gateway.adapters.isolation import IsolatedEnd
-from gateway.adapters.scripts import CLAIM, FINISH, RENEW, Script
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger import scripts
+from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, Script
+from gateway.adapters.worker import leases
+from gateway.adapters.worker.bell import Bell
+from gateway.adapters.worker.isolation import IsolatedEnd
 from gateway.core.delivery import Finish
 from gateway.core.outcomes import AttemptOutcome, DeliveryState
 from gateway.core.retry import RetryPolicy
@@ -351,7 +353,7 @@ def test_deliveries_that_wait_in_a_sources_former_queue_are_run(rig: Rig, redis_
 
 
 def test_a_worker_for_one_source_leaves_stray_queues_to_the_others(rig: Rig, redis_url: str) -> None:
-    from gateway.adapters.worker import HooklineWorker
+    from gateway.adapters.worker.worker import HooklineWorker
 
     rig.accept("1", source=a_source("gone"))
     app = an_app(Seen().processor(source="gone"), sources=[GITHUB, STRIPE])
@@ -462,7 +464,7 @@ class Trouble:
 
 @pytest.fixture
 def trouble(monkeypatch: pytest.MonkeyPatch) -> Trouble:
-    monkeypatch.setattr("gateway.adapters.worker.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.adapters.worker.worker.PAUSE_SECONDS", 0.0)
     return Trouble(monkeypatch)
 
 
@@ -498,7 +500,7 @@ def test_a_claim_of_what_we_run_ourselves_is_a_lease_of_its_own(
     seen = Seen(lambda event: opened.wait(20) if event.fence == 1 else None)
     app = an_app(seen.processor(), lease=60.0, sweep_interval=60.0)
     worker = a_worker(app, redis_url)
-    monkeypatch.setattr("gateway.adapters.worker.run_isolated", worker._runner.start)
+    monkeypatch.setattr("gateway.adapters.worker.worker.run_isolated", worker._runner.start)
     rig.accept("1")
     with Running(worker):
         until(lambda: len(seen.events) == 1)
@@ -521,7 +523,7 @@ def crash(ready: Ready, report: Callable[[Any], None]) -> None:
 def test_a_crash_that_cannot_be_told_the_server_at_once_is_not_forgotten(
     rig: Rig, redis_url: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch, lines: Any
 ) -> None:
-    monkeypatch.setattr("gateway.adapters.worker.run_isolated", crash)
+    monkeypatch.setattr("gateway.adapters.worker.worker.run_isolated", crash)
     rig.accept("1", "2")
     trouble.refused[RENEW] = 2
     trouble.lost[RENEW] = 2
@@ -541,7 +543,7 @@ def test_once_too_many_do_not_listen_to_their_limit_the_next_run_in_processes(
         isolated.append(ready.event.provider_id)
         worker._runner.start(ready, report)
 
-    monkeypatch.setattr("gateway.adapters.worker.run_isolated", run_isolated)
+    monkeypatch.setattr("gateway.adapters.worker.worker.run_isolated", run_isolated)
     rig.accept("1")
     worker._runner.abandoned = 2
     worker.work(burst=True)

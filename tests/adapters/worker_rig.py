@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeVar
 import pytest
 import structlog
 
-from gateway.adapters.worker import HooklineWorker
+from gateway.adapters.worker.worker import HooklineWorker
 from gateway.application import Application
 from gateway.configuration import Config
 from gateway.core.delivery import Claimed
@@ -121,12 +121,14 @@ class Running:
 
 @pytest.fixture
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers may be `Running`: signal handlers can be set in the main thread only. And quick ones."""
-    monkeypatch.setattr("gateway.adapters.farewell.signal.signal", lambda number, handler: handler)
-    monkeypatch.setattr("gateway.adapters.worker.BEAT_SECONDS", 0.1)
-    monkeypatch.setattr("gateway.adapters.worker.PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("gateway.adapters.presence.PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("gateway.adapters.bell.WAIT_SECONDS", 0.1)
+    """Workers may be `Running`: signal handlers are the main thread's alone. And quick ones."""
+    monkeypatch.setattr(
+        "gateway.adapters.worker.farewell.signal.signal", lambda number, handler: handler
+    )
+    monkeypatch.setattr("gateway.adapters.worker.worker.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.adapters.worker.worker.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.adapters.worker.presence.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.adapters.worker.bell.WAIT_SECONDS", 0.1)
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,9 @@ from typing import Final
 
 import click
 
-from gateway.adapters import ledger
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
 from tests.adapters.ledger_rig import Row, a_delivery
 from tests.chaos.report import Report, unequal
 from tests.chaos.rig import Crew, Run, a_deployment, own_server

@@ -19,11 +19,11 @@ from typing import Any, Final, Self
 
 from redis import Redis
 
-from gateway.adapters import ledger
-from gateway.adapters.embedded import EmbeddedServer
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run
-from gateway.adapters.server_binary import find_binary
+from gateway.adapters.embedded.binary import find_binary
+from gateway.adapters.embedded.server import EmbeddedServer
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
 from gateway.core.event import Event, delivery_id, event_id
 from tests.adapters.ledger_rig import Rig, Row, a_source
 from tests.e2e.rig import PROCESSORS, Deployment, until

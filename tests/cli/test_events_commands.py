@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 import gateway
-from gateway.adapters import ledger
+from gateway.adapters.ledger import calls as ledger
 from gateway.cli import main
 from gateway.cli.shared import listing
 from gateway.core.event import Event
@@ -595,7 +595,7 @@ def test_a_server_that_goes_away_is_told_with_what_was_done(
 ) -> None:
     from redis.exceptions import ConnectionError as Gone
 
-    from gateway.adapters import scripts
+    from gateway.adapters.ledger import scripts
 
     for value in "12":
         hookline.rig.bury(value)

@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from gateway.adapters import ledger
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
 from gateway.application import Application
 from gateway.catalogue import preset_names
 from gateway.cli import main
@@ -341,7 +341,7 @@ def _keep_signal_handlers() -> Iterator[None]:
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What `hookline dashboard` would have served: (token, host, port)."""
     pytest.importorskip("rq_dashboard", reason="needs the dashboard extra")
-    from gateway.adapters import dashboard
+    from gateway.adapters.dashboard import guard as dashboard
 
     calls: list[Any] = []
     monkeypatch.setattr(

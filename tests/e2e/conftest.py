@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.adapters.embedded import EmbeddedServer
-from gateway.adapters.redis_clients import blocking_client
+from gateway.adapters.embedded.server import EmbeddedServer
+from gateway.adapters.ledger.redis_clients import blocking_client
 from tests.e2e.deployments import plain
 from tests.e2e.ledger_view import LedgerView
 from tests.e2e.rig import Gateway

@@ -4,8 +4,8 @@ from typing import Any
 
 from redis import Redis
 
-from gateway.adapters.ledger import unpack_headers
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.ledger.calls import unpack_headers
+from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_id
 
 

@@ -9,8 +9,8 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from gateway.adapters.redis_clients import blocking_client
-from gateway.adapters.server_binary import find_binary
+from gateway.adapters.embedded.binary import find_binary
+from gateway.adapters.ledger.redis_clients import blocking_client
 from tests.e2e.rig import until
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.adapters.embedded import EmbeddedServer
+from gateway.adapters.embedded.server import EmbeddedServer
 from tests.e2e.deployments import SIGNED, event, processors, settings, signed
 from tests.e2e.rig import Deployment, Gateway, until
 from tests.e2e.wire import read_answer, request

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.embedded import EmbeddedServer
+from gateway.adapters.embedded.server import EmbeddedServer
 from tests.e2e.deployments import SIGNED, event, processors, settings, signed
 from tests.e2e.ledger_view import LedgerView
 from tests.e2e.redis_server import RedisServer

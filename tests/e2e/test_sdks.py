@@ -14,7 +14,7 @@ import standardwebhooks
 import stripe
 from slack_sdk.signature import Clock, SignatureVerifier
 
-from gateway.adapters.embedded import EmbeddedServer
+from gateway.adapters.embedded.server import EmbeddedServer
 from tests.e2e.deployments import processors, settings
 from tests.e2e.rig import Deployment, Gateway
 from tests.e2e.wire import Pairs

@@ -16,7 +16,7 @@ from gateway.cli.shared.server import connect_or_exit
 if TYPE_CHECKING:
     from redis import Redis
 
-    from gateway.adapters.reader import EventRecord, Reader
+    from gateway.adapters.ledger.reader import EventRecord, Reader
     from gateway.application import Application
     from gateway.replay import Candidate, Result, Selection
 
@@ -71,7 +71,7 @@ class Desk:
         self, ids: Sequence[str], selection: "Selection", limit: int | None = None
     ) -> "tuple[list[Candidate], list[Result]]":
         """What the ids stand for, and those that stand for nothing; without ids, what is selected."""
-        from gateway.adapters.reader import ReplayArchive
+        from gateway.adapters.ledger.reader import ReplayArchive
         from gateway.replay import expand, select
 
         archive = ReplayArchive(self.reader)
@@ -107,8 +107,8 @@ def open_desk() -> Iterator[Desk]:
     client = connect_or_exit(app)
     from redis.exceptions import RedisError
 
-    from gateway.adapters.reader import Reader
-    from gateway.adapters.redis_keys import Keys
+    from gateway.adapters.ledger.reader import Reader
+    from gateway.adapters.ledger.redis_keys import Keys
 
     try:
         yield Desk(app, client, Reader(client, Keys(app.prefix)))

@@ -10,7 +10,7 @@ from gateway.cli.shared.tables import print_table, shortened
 from gateway.core.outcomes import DeadReason
 
 if TYPE_CHECKING:
-    from gateway.adapters.reader import DeliveryRecord, EventRecord, Failure, Reader
+    from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Failure, Reader
 
 LONGEST_ERROR: Final = 80
 COLUMNS: Final = (

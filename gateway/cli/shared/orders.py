@@ -16,7 +16,7 @@ from gateway.cli.shared.tables import print_table
 if TYPE_CHECKING:
     from redis import Redis
 
-    from gateway.adapters.scripts import Call
+    from gateway.adapters.ledger.scripts import Call
     from gateway.application import Application
     from gateway.cli.shared.desk import Desk
     from gateway.replay import Result
@@ -42,7 +42,7 @@ def replay_order(desk: "Desk", *, also_done: bool = False, rate: float = REPLAYS
 
 
 def discard_order(desk: "Desk") -> Order:
-    from gateway.adapters import ledger
+    from gateway.adapters.ledger import calls as ledger
 
     operation = _operation(desk.app, desk.client, ledger.discard)
     return Order("discard", "discarded", operation, DISCARDS_A_SECOND)
@@ -50,7 +50,7 @@ def discard_order(desk: "Desk") -> Order:
 
 def replaying(app: "Application", client: "Redis", *, also_done: bool = False) -> "Operation":
     """Puts deliveries back; a word each. Raises redis.RedisError."""
-    from gateway.adapters import ledger
+    from gateway.adapters.ledger import calls as ledger
 
     look_ms = int(app.config.settings.worker.look_interval * 1000)
 
@@ -63,8 +63,8 @@ def replaying(app: "Application", client: "Redis", *, also_done: bool = False) -
 def _operation(
     app: "Application", client: "Redis", call: "Callable[[Sequence[str]], Call[list[str]]]"
 ) -> "Operation":
-    from gateway.adapters.redis_keys import Keys
-    from gateway.adapters.scripts import run
+    from gateway.adapters.ledger.redis_keys import Keys
+    from gateway.adapters.ledger.scripts import run
 
     return lambda deliveries: run(client, Keys(app.prefix), call(deliveries))
 

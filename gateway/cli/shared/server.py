@@ -52,7 +52,7 @@ def redis_faults(app: "Application", url: str | None) -> "list[Fault]":
     from redis.exceptions import RedisError
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    from gateway.adapters.durability import SETTINGS, facts_of, judge
+    from gateway.adapters.ledger.durability import SETTINGS, facts_of, judge
     from gateway.faults import Fault
 
     if url is None:
@@ -75,7 +75,7 @@ def _client(app: "Application", url: str) -> "Redis":
     """Raises redis.RedisError for what is no URL: Python's own words for it may quote the password."""
     from redis.exceptions import RedisError
 
-    from gateway.adapters.redis_clients import blocking_client
+    from gateway.adapters.ledger.redis_clients import blocking_client
 
     try:
         return blocking_client(url, app.config.settings.redis.timeout)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from gateway.adapters import scripts
-from gateway.adapters.scripts import Call
+from gateway.adapters.ledger import scripts
+from gateway.adapters.ledger.scripts import Call
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.event import Event
 from gateway.core.outcomes import Acceptance, DeadReason

@@ -13,9 +13,9 @@ import socket
 import sys
 from typing import Final
 
-from gateway.adapters.health import Readiness
-from gateway.adapters.redis_clients import async_client
-from gateway.adapters.server import ADMIN_GRACE_SECONDS, Parts, admin_for, uvicorn_server
+from gateway.adapters.http.health import Readiness
+from gateway.adapters.http.server import ADMIN_GRACE_SECONDS, Parts, admin_for, uvicorn_server
+from gateway.adapters.ledger.redis_clients import async_client
 from gateway.faults import ConfigError
 from gateway.logs import logger
 

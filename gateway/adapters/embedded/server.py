@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from gateway.adapters.data_dir import DataDir, Record
-from gateway.adapters.server_binary import EmbeddedServerError, ServerBinary, find_binary
-from gateway.adapters.server_process import (
+from gateway.adapters.embedded.binary import EmbeddedServerError, ServerBinary, find_binary
+from gateway.adapters.embedded.data_dir import DataDir, Record
+from gateway.adapters.embedded.process import (
     Server,
     ended_within,
     first_answer,

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from gateway.adapters.health import Readiness, health_app
-from gateway.adapters.metrics import read_snapshot, render
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.http.health import Readiness, health_app
+from gateway.adapters.http.metrics import read_snapshot, render
+from gateway.adapters.ledger.redis_keys import Keys
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

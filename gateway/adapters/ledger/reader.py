@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 from redis import Redis
 
-from gateway.adapters.ledger import unpack_headers
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.ledger.calls import unpack_headers
+from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_of
 from gateway.core.outcomes import DeliveryState
 from gateway.replay import Candidate

@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final
 
-from gateway.adapters.interrupts import Interrupt
-from gateway.adapters.loops import LoopThread
+from gateway.adapters.worker.interrupts import Interrupt
+from gateway.adapters.worker.loops import LoopThread
 from gateway.process import AttemptTimeout, Ready
 
 ABANDON_SECONDS: Final = 5.0

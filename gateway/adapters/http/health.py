@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.adapters.durability import SETTINGS, facts_of, judge
+from gateway.adapters.ledger.durability import SETTINGS, facts_of, judge
 
 ASK_SECONDS: Final = 0.5
 RECHECK_SECONDS: Final = 10.0

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 
 from gateway import __version__
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import event_of
 from gateway.core.outcomes import Outcome
 

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import NoScriptError
 
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.ledger.redis_keys import Keys
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Script:
 
 
 def _load(name: str) -> Script:
-    folder = files("gateway.adapters") / "lua"
+    folder = files("gateway.adapters.ledger") / "lua"
     prelude = (folder / "_ledger.lua").read_text(encoding="utf-8")
     text = prelude + (folder / f"{name}.lua").read_text(encoding="utf-8")
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

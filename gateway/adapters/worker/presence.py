@@ -8,7 +8,7 @@ from rq import worker_registration
 from rq.suspension import WORKERS_SUSPENDED
 from rq.worker.base import BaseWorker, WorkerStatus
 
-from gateway.adapters.redis_clients import blocking_client
+from gateway.adapters.ledger.redis_clients import blocking_client
 from gateway.logs import logger
 
 WORKER_TTL: Final = 30

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from redis import RedisError
 
-from gateway.adapters.data_dir import DataDir
-from gateway.adapters.redis_clients import blocking_client
-from gateway.adapters.server_binary import ServerBinary
+from gateway.adapters.embedded.binary import ServerBinary
+from gateway.adapters.embedded.data_dir import DataDir
+from gateway.adapters.ledger.redis_clients import blocking_client
 
 POLL_SECONDS: Final = 0.01
 ANSWER_SECONDS: Final = 1.0

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gateway.adapters import ledger
-from gateway.adapters.redis_clients import blocking_client
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_clients import blocking_client
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
 from gateway.application import Application
 from gateway.logs import logger
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from redis import Redis
 
-from gateway.adapters.bell import Bell, BellRinger
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.slots import Slots
-from gateway.adapters.strays import stray_queues
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.worker.bell import Bell, BellRinger
+from gateway.adapters.worker.slots import Slots
+from gateway.adapters.worker.strays import stray_queues
 from gateway.application import Application
 from gateway.core.delivery import Claimed
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Final
 
-from gateway.adapters.runner import ABANDON_SECONDS, Ended
+from gateway.adapters.worker.runner import ABANDON_SECONDS, Ended
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Decision, Done, Wait

@@ -11,11 +11,11 @@ from redis import Redis
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 
-from gateway.adapters import ledger
-from gateway.adapters.bell import Bell
-from gateway.adapters.ledger import NotClaimed
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import Call, T, run
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import Call, T, run
+from gateway.adapters.worker.bell import Bell
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome
 

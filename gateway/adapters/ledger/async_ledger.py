@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.adapters import ledger
-from gateway.adapters.batcher import Batcher
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.scripts import run_async
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.batcher import Batcher
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run_async
 from gateway.core.event import Event
 from gateway.core.outcomes import Acceptance
 from gateway.core.source import Source

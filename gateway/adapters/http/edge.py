@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.adapters.limiters import FloodGuard
-from gateway.adapters.metrics import Counters
-from gateway.adapters.responses import respond
+from gateway.adapters.http.limiters import FloodGuard
+from gateway.adapters.http.metrics import Counters
+from gateway.adapters.http.responses import respond
 from gateway.core.addresses import client_address, flood_key
 from gateway.core.outcomes import Outcome, Refusal
 from gateway.core.request import Headers, InboundRequest

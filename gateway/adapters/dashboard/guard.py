@@ -15,10 +15,9 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from redis import Redis
 
-from gateway.adapters import dashboard_answers as answers
-from gateway.adapters import dashboard_routes as routes
-from gateway.adapters.dashboard_app import ask, rq_dashboard
-from gateway.adapters.redis_clients import blocking_client
+from gateway.adapters.dashboard import answers, routes
+from gateway.adapters.dashboard.app import ask, rq_dashboard
+from gateway.adapters.ledger.redis_clients import blocking_client
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request, Response

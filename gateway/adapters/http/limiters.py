@@ -19,7 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.adapters.batcher import Batcher
+from gateway.adapters.ledger.batcher import Batcher
 from gateway.core.source import Source
 
 MOST_ADDRESSES: Final = 65_536

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from redis.exceptions import RedisError
 
-from gateway.adapters.dashboard_routes import DATA, PAGES
+from gateway.adapters.dashboard.routes import DATA, PAGES
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request, Response

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.adapters.redis_clients import blocking_client
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.ledger.redis_clients import blocking_client
+from gateway.adapters.ledger.redis_keys import Keys
 from gateway.logs import logger
 
 WAIT_SECONDS: Final = 0.25

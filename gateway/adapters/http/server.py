@@ -19,14 +19,14 @@ import uvicorn
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.adapters.admin import admin_app
-from gateway.adapters.edge import Deployment, Edge
-from gateway.adapters.heads import BoundedHeads
-from gateway.adapters.health import Readiness, health_app
-from gateway.adapters.keeper import Keeper
-from gateway.adapters.metrics import Counters
-from gateway.adapters.redis_clients import async_client
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.http.admin import admin_app
+from gateway.adapters.http.edge import Deployment, Edge
+from gateway.adapters.http.heads import BoundedHeads
+from gateway.adapters.http.health import Readiness, health_app
+from gateway.adapters.http.metrics import Counters
+from gateway.adapters.ledger.redis_clients import async_client
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.worker.keeper import Keeper
 from gateway.application import Application
 from gateway.logs import logger
 from gateway.secret_refs import resolve

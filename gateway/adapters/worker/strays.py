@@ -5,7 +5,7 @@ from typing import Any
 
 from redis import Redis
 
-from gateway.adapters.redis_keys import Keys
+from gateway.adapters.ledger.redis_keys import Keys
 
 
 def stray_queues(client: "Redis", keys: Keys, known: Collection[str]) -> list[str]:

@@ -16,17 +16,17 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from gateway.adapters.attempt_log import note_attempt
-from gateway.adapters.bell import Bell, BellRinger
-from gateway.adapters.farewell import Farewell
-from gateway.adapters.intake import Intake
-from gateway.adapters.isolation import IsolatedEnd, run_isolated
-from gateway.adapters.keeper import Keeper
-from gateway.adapters.leases import Leases
-from gateway.adapters.ledger import NotClaimed
-from gateway.adapters.presence import Presence
-from gateway.adapters.redis_keys import Keys
-from gateway.adapters.runner import Ended, Runner
+from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.worker.attempt_log import note_attempt
+from gateway.adapters.worker.bell import Bell, BellRinger
+from gateway.adapters.worker.farewell import Farewell
+from gateway.adapters.worker.intake import Intake
+from gateway.adapters.worker.isolation import IsolatedEnd, run_isolated
+from gateway.adapters.worker.keeper import Keeper
+from gateway.adapters.worker.leases import Leases
+from gateway.adapters.worker.presence import Presence
+from gateway.adapters.worker.runner import Ended, Runner
 from gateway.application import Application
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Done

@@ -1,0 +1,1 @@
+"""The edge that providers call, and the admin port: uvicorn, Starlette, `limits`, Prometheus."""

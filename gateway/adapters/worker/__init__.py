@@ -1,0 +1,1 @@
+"""`hookline worker`: an RQ worker that claims, runs and finishes deliveries in batches."""
