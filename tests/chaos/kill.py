@@ -113,7 +113,7 @@ def _count(report: Report, crew: Crew, values: Sequence[str], deaths: dict[int, 
         "runs in the effect log": len(runs),
         "  first runs": len(runs) - extra,
         "  further runs": extra,
-        "  of those in a process of their own": len({each.pid for each in runs} - crew.pids()),
+        "  in a process of their own, after a crash": len({each.pid for each in runs} - crew.pids()),
     }
     report.faults += [
         *_faults_of_rows(rows),

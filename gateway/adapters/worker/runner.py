@@ -147,8 +147,10 @@ class Runner:
             async with limit:
                 await attempt.ready.processor.function(*attempt.ready.arguments())
         except BaseException as caught:
-            # Where it was when it was stopped is told by what stopped it.
-            error = (caught.__cause__ if limit.expired() else None) or caught
+            # Where it was when it was stopped is told by what stopped it: the cause, or in the
+            # first releases of 3.11 no more than the context.
+            stopped_by = (caught.__cause__ or caught.__context__) if limit.expired() else None
+            error = stopped_by or caught
         self._end(attempt, error, late=limit.expired())
 
     def _watch_loop(self) -> None:
