@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -60,7 +60,10 @@ def load_config(directory: Path, environ: Mapping[str, str]) -> Config:
 
 
 def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
-    """The file as `model`, or None with its faults added to `faults`."""
+    """The file as `model`, its faults added to `faults`; with faults, what is sound of it, or None.
+
+    What is sound goes on to be checked: a mistyped key must not hide an unset secret beside it.
+    """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -73,6 +76,18 @@ def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
         return model.model_validate(data)
     except ValidationError as error:
         faults.extend(faults_of(error, str(path), model))
+        return _sound_part(
+            data, model, {str(place[0]) for detail in error.errors() if (place := detail["loc"])}
+        )
+
+
+def _sound_part(data: dict[str, Any], model: type[M], unsound: set[str]) -> M | None:
+    """The file without its faulty keys; None where what is left would mean something else."""
+    if unsound & {"preset", "verify"}:
+        return None
+    try:
+        return model.model_validate({key: data[key] for key in data.keys() - unsound})
+    except ValidationError:
         return None
 
 

@@ -597,3 +597,17 @@ def test_a_loaded_key_verifies_what_the_provider_signs_with_it(write: Write) -> 
     other = load_preset("github").verify.build()
     incoming = other.sign(unsigned, other.load_key(CANARY.encode()), 0.0)
     assert found.scheme.verify(Fields(incoming), found.keys, 0.0) == Match(0)
+
+
+def test_a_mistyped_key_hides_no_other_fault_of_its_file(write: Write) -> None:
+    directory = write(
+        a='preset = "github"\nsecrets = ["env:NO"]\ncolour = 1\nretention = "long"\npath = "/x"',
+        b=GITHUB + 'path = "/x"',
+    )
+    found = {(Path(fault.file).name, fault.key) for fault in faults(directory)}
+    assert found == {
+        ("a.toml", "colour"),
+        ("a.toml", "retention"),
+        ("a.toml", "secrets[0]"),
+        ("b.toml", "path"),
+    }
