@@ -83,7 +83,7 @@ def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
 
 def _sound_part(data: dict[str, Any], model: type[M], unsound: set[str]) -> M | None:
     """The file without its faulty keys; None where what is left would mean something else."""
-    if unsound & {"preset", "verify"}:
+    if unsound & {"preset", "verify", "secrets"}:
         return None
     try:
         return model.model_validate({key: data[key] for key in data.keys() - unsound})
