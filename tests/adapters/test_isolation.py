@@ -132,7 +132,8 @@ def test_an_attempt_that_returns_is_done(name: str, capfd: pytest.CaptureFixture
     """Whatever it prints, reads, or leaves behind."""
     finish = finish_of(name)
     assert (finish.outcome, finish.decision, finish.error) == (AttemptOutcome.DONE, Done(), "")
-    assert ("a lie" in capfd.readouterr().err) == (name == "talks")
+    if name == "talks":  # the child answers before it flushes what a processor has printed
+        until(lambda: "a lie" in capfd.readouterr().err)
 
 
 def test_an_attempt_that_fails_is_concluded_by_the_child() -> None:

@@ -506,7 +506,7 @@ def test_a_claim_of_what_we_run_ourselves_is_a_lease_of_its_own(
         rig.pass_time(61_000)
         rig.sweep()
         until(lambda: rig.row(a_delivery()).state == DONE)
-        assert [each.fence for each in worker._leases.held()] == [1]
+        until(lambda: [each.fence for each in worker._leases.held()] == [1])
         opened.set()
         until(lambda: not worker._leases.held())
     row = rig.row(a_delivery())
