@@ -1,5 +1,6 @@
 """The child process of `adapters/worker/isolation.py`: one delivery in, how it ended out."""
 
+import io
 import os
 import random
 import sys
@@ -33,8 +34,6 @@ def main() -> None:
     finish, _ = run_here(app, load_claimed(order))
     answers.write(dump_finish(finish) + b"\n")
     answers.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(0)  # threads of a processor that was given up on must not keep us
 
 
@@ -44,6 +43,9 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
+    # The parent hangs up as soon as it has our answer: what was printed must be out by then.
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)
     return orders, answers
 
 
