@@ -63,3 +63,19 @@ def test_a_reload_without_a_fault_stops_in_order_to_start_anew(
         until(lambda: ended_rehearsal(farewell))
     assert farewell.begun
     assert farewell.restart
+
+
+def test_an_end_that_is_asked_for_during_a_reload_is_an_end_with_its_grace(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearse_with(monkeypatch, "true")
+    with farewell.signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(lambda: farewell._reload_asked)
+        until(lambda: ended_rehearsal(farewell))
+        assert farewell.restart
+        os.kill(os.getpid(), signal.SIGTERM)
+        until(lambda: farewell.signalled)
+    assert not farewell.restart
+    assert farewell.begun
+    assert not farewell.overdue

@@ -60,8 +60,11 @@ class Farewell:
         self._on_request()
 
     def _on_signal(self, *_: object) -> None:
+        """An end that is asked for while a reload ends the work is an end, and the first request."""
+        reloading, self.restart = self.restart, False
         self.signalled = True
-        self.request()
+        if not reloading:
+            self.request()
 
     def _request_reload(self, *_: object) -> None:
         self._reload_asked = True
