@@ -41,14 +41,19 @@ def ended_rehearsal(farewell: Farewell) -> bool:
     return farewell._rehearsal is None
 
 
+def reload(farewell: Farewell) -> None:
+    """A SIGHUP, and the rehearsal to its end."""
+    os.kill(os.getpid(), signal.SIGHUP)
+    until(lambda: farewell._reload_asked)
+    until(lambda: ended_rehearsal(farewell))
+
+
 def test_a_reload_with_a_fault_is_refused_and_the_work_goes_on(
     farewell: Farewell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearse_with(monkeypatch, "false")
     with farewell.signals():
-        os.kill(os.getpid(), signal.SIGHUP)
-        until(lambda: farewell._reload_asked)
-        until(lambda: ended_rehearsal(farewell))
+        reload(farewell)
     assert not farewell.begun
     assert not farewell.restart
 
@@ -58,9 +63,7 @@ def test_a_reload_without_a_fault_stops_in_order_to_start_anew(
 ) -> None:
     rehearse_with(monkeypatch, "true")
     with farewell.signals():
-        os.kill(os.getpid(), signal.SIGHUP)
-        until(lambda: farewell._reload_asked)
-        until(lambda: ended_rehearsal(farewell))
+        reload(farewell)
     assert farewell.begun
     assert farewell.restart
 
@@ -70,9 +73,7 @@ def test_an_end_that_is_asked_for_during_a_reload_is_an_end_with_its_grace(
 ) -> None:
     rehearse_with(monkeypatch, "true")
     with farewell.signals():
-        os.kill(os.getpid(), signal.SIGHUP)
-        until(lambda: farewell._reload_asked)
-        until(lambda: ended_rehearsal(farewell))
+        reload(farewell)
         assert farewell.restart
         os.kill(os.getpid(), signal.SIGTERM)
         until(lambda: farewell.signalled)

@@ -41,7 +41,7 @@ def rq_dashboard(redis_url: str, connection: Redis) -> WSGIApplication:
     web.Job = SimpleNamespace(fetch=partial(Job.fetch, serializer=JSONSerializer))
     web.Worker = SimpleNamespace(all=partial(Watched.all, serializer=JSONSerializer))
     # It connects anew for each request; ours has time limits and reads every kind of URL.
-    web.from_url = lambda *_, **__: (None, current_app.redis_conn)  # type: ignore[attr-defined]
+    web.from_url = lambda *_, **__: (None, current_app.redis_conn)  # type: ignore[attr-defined]  # rq-dashboard's
 
     app = Flask("rq_dashboard")
     app.url_map.redirect_defaults = False  # /0/view/queues is answered, not sent to /
@@ -50,7 +50,7 @@ def rq_dashboard(redis_url: str, connection: Redis) -> WSGIApplication:
         RQ_DASHBOARD_DISABLE_DELETE=True,
         RQ_DASHBOARD_REDIS_URL=(_without_password(redis_url),),  # only shown, see from_url
     )
-    app.redis_conn = connection  # type: ignore[attr-defined]
+    app.redis_conn = connection  # type: ignore[attr-defined]  # where rq-dashboard looks
     app.register_blueprint(web.blueprint)
     return app
 

@@ -33,7 +33,7 @@ class BoundedHeads(HttpToolsProtocol):
         """Whether the next byte belongs to a head: uvicorn knows the method once one is whole."""
         return self.scope is None or "method" not in self.scope
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
         super().connection_made(transport)
         self._alarm = self.loop.call_later(self._seconds, self._judge)
 
