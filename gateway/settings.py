@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.catalogue import Strict
-from gateway.units import Duration, Rate, Size
+from gateway.units import Duration, PublicUrl, Rate, Size
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -15,6 +15,8 @@ class ServerSettings(Strict):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    public_url: PublicUrl | None = None
+    """What providers call, such as https://hooks.example.com: some sign the URL."""
     workers: Annotated[int, Field(ge=1, le=128)] = 1
     trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
     """How many proxies of ours append to X-Forwarded-For; 0: the peer is the client."""

@@ -9,14 +9,15 @@ import secrets
 import uuid
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from gateway.catalogue import load_preset
-from gateway.core.fields import FORM_TYPE, Fields
+from gateway.core.fields import Fields, parse_json, steps_of
 from gateway.core.identity import IdentityRules
+from gateway.core.placing import fits, is_form, put
 from gateway.core.request import Headers, InboundRequest
 from gateway.core.source import Source
 from gateway.core.template import Reference
+from gateway.samples import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ class Draft:
     content_type: str
     event_type: str | None = None
     event_id: str | None = None
+
+
+def sample_draft(source: Source, sample: Sample, event_id: str, body: bytes | None = None) -> Draft:
+    """A sample as an event of its own. Where the provider's id is not signed, the body has to differ
+    too: the same signed bytes under another id are a replay."""
+    draft = Draft(sample.body if body is None else body, sample.content_type, sample.type, event_id)
+    if source.identity.id_signed:
+        return draft
+    headers = Headers.of([(b"content-type", draft.content_type.encode())])
+    request = InboundRequest("POST", source.path, b"", headers, draft.body, None, 0.0)
+    kind = "form" if is_form(request) else "json"
+    return replace(draft, body=put(request, Reference(kind, "sample_id"), event_id.encode()).body)
 
 
 def signed_request(source: Source, draft: Draft, now: float) -> InboundRequest:
@@ -48,37 +61,23 @@ def identified(request: InboundRequest, rules: IdentityRules, draft: Draft) -> I
     """Puts the event's id and type where the provider puts them: a header, or a field of the body."""
     for templates, value in ((rules.event_id, draft.event_id), (rules.event_type, draft.event_type)):
         places = [place for template in templates if (place := template.sole)]
-        if value is not None and places:
-            request = _put(request, places, value)
+        place = next((each for each in places if _has_room(request, each)), None)
+        if value is not None and place is not None:
+            request = put(request, place, value.encode())
     return request
 
 
-def _put(request: InboundRequest, places: list[Reference], value: str) -> InboundRequest:
-    """In the first place that a body of this kind has."""
-    is_form = bool((request.headers.one(b"content-type") or b"").startswith(FORM_TYPE))
-    for place in places:
-        if place.kind == "header":
-            headers = request.headers.with_(place.name.encode(), value.encode())
-            return replace(request, headers=headers)
-        if place.kind == "json" and not is_form:
-            return replace(request, body=_with_json(request.body, place.name, value))
-        if place.kind == "form" and is_form:
-            fields = Fields(request).form() | {place.name: value.encode()}
-            return replace(request, body=urlencode(fields).encode())
-    return request
-
-
-def _with_json(body: bytes, path: str, value: str) -> bytes:
-    """The body with `value` at a dotted path, where its objects are there; untouched otherwise."""
-    data: Any = json.loads(body)
-    *steps, last = path.split(".")
-    target = data
-    for step in steps:
-        target = target.get(step) if isinstance(target, dict) else None
-    if not isinstance(target, dict) or target.get(last) == value:
-        return body
-    target[last] = value
-    return json.dumps(data, indent=2, ensure_ascii=False).encode()
+def _has_room(request: InboundRequest, place: Reference) -> bool:
+    """Whether the request is of the kind that has this place: samples get no objects added."""
+    data, path = Fields(request).json(), place.name
+    if place.kind == "form_json":
+        field, _, path = path.partition(".")
+        data = parse_json(Fields(request).form().get(field, b""))
+    if place.kind in ("json", "form_json"):
+        for step in steps_of(path)[:-1]:
+            data = data.get(step) if isinstance(data, dict) else None
+        return fits(request, place) and isinstance(data, dict)
+    return fits(request, place)
 
 
 def with_values(body: bytes, changes: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 MILLISECONDS: Final = {unit: round(seconds * 1000) for unit, seconds in SECONDS.items()}
 BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
+PRESET: Final = "preset"  # in allow_ips
 LONGEST: Final = 36500 * SECONDS["d"]  # still a number that Redis can expire by
 
 
@@ -76,6 +77,11 @@ def check_network(value: str) -> str:
     return value
 
 
+def check_allowed(value: str) -> str:
+    """A network, or the word for those that the source's preset publishes."""
+    return value if value == PRESET else check_network(value)
+
+
 def check_template(value: str) -> str:
     try:
         compile_template(value)
@@ -83,6 +89,13 @@ def check_template(value: str) -> str:
         problem, _, known = str(error).partition("; known: ")
         mend = f"known: {known}" if known else "write names in braces, such as {body}, and none else"
         raise ValueError(f"{problem} → {mend}") from None
+    return value
+
+
+def check_url(value: str) -> str:
+    """An http(s) URL as it was given to a provider."""
+    if not re.fullmatch(r"https?://[^\s/?#]+[!-~]*", value) or "#" in value:
+        raise ValueError("is not a URL → write it as the provider has it: https://hooks.example.com")
     return value
 
 
@@ -98,4 +111,6 @@ Duration = Annotated[
 Size = Annotated[ByteSize, AfterValidator(_positive)]
 Rate = Annotated[str, AfterValidator(check_rate)]
 NetworkText = Annotated[str, AfterValidator(check_network)]
+AllowedText = Annotated[str, AfterValidator(check_allowed)]
+PublicUrl = Annotated[str, AfterValidator(check_url)]
 TemplateText = Annotated[str, AfterValidator(check_template)]

@@ -42,7 +42,13 @@ class Refusal(StrEnum):
     MISSING_TIMESTAMP = "missing_timestamp"
     MALFORMED_TIMESTAMP = "malformed_timestamp"
     MISSING_SIGNED_PART = "missing_signed_part"
+    MISSING_KEY_ID = "missing_key_id"
+    MALFORMED_KEY_ID = "malformed_key_id"
+    KEY_NOT_ALLOWED = "key_not_allowed"
+    UNKNOWN_KEY = "unknown_key"
+    ALGORITHM_NOT_ALLOWED = "algorithm_not_allowed"
     SIGNATURE_MISMATCH = "signature_mismatch"
+    CLAIM_MISMATCH = "claim_mismatch"
     STALE_TIMESTAMP = "stale_timestamp"
     FUTURE_TIMESTAMP = "future_timestamp"
 

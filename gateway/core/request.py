@@ -34,7 +34,11 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """One HTTP call. `received_at` is in Unix seconds; `body` is exactly what was on the wire."""
+    """One HTTP call. `received_at` is in Unix seconds; `body` is exactly what was on the wire.
+
+    `url` is the public URL that the provider was given, as configured: some sign it, and what a caller
+    says in Host or X-Forwarded-* proves nothing. Empty when it is not configured.
+    """
 
     method: str
     path: str
@@ -43,3 +47,4 @@ class InboundRequest:
     body: bytes
     client: str | None
     received_at: float
+    url: str = ""

@@ -6,7 +6,7 @@ type error. Verification is total: any bytes in, a verdict out, never an excepti
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.core.fields import Fields
 from gateway.core.outcomes import Refusal
@@ -17,11 +17,14 @@ class SecretError(ValueError):
     """A configured secret cannot serve this scheme; the message never contains the secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Origin proven by the secret at `key_index` (0 is the first one configured)."""
+class Match(NamedTuple):
+    """Origin proven by the secret at `key_index` (0 is the first one configured).
+
+    `signed`: the bytes that the proof covers, in parts; empty where it covers none (a token).
+    """
 
     key_index: int
+    signed: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class VerifiedRequest:
     request: InboundRequest
     fields: Fields
     key_index: int
+    signed: tuple[bytes, ...] = ()
 
 
 class Scheme(Protocol):
@@ -55,7 +59,7 @@ def verify(
     """The verdict on one request: proof in hand, or the reason why not."""
     fields = Fields(request)
     match scheme.verify(fields, keys, now):
-        case Match(key_index):
-            return VerifiedRequest(request, fields, key_index)
+        case Match(key_index, signed):
+            return VerifiedRequest(request, fields, key_index, signed)
         case refusal:
             return refusal

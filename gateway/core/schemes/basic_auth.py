@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.core.encoding import decode_base64
 from gateway.core.fields import Fields
 from gateway.core.outcomes import Refusal
 from gateway.core.request import InboundRequest
-from gateway.core.schemes.encoding import decode_base64
 from gateway.core.schemes.token import TokenKey, match_token
 from gateway.core.verification import Match, SecretError
 

@@ -1,17 +1,19 @@
-"""A shared token: GitLab, Telegram, a bearer header, a query value. The body is not covered."""
+"""A shared token: GitLab, Telegram, a bearer header, a query or body value. The body is not covered."""
 
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-from urllib.parse import quote_from_bytes
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from gateway.core.fields import Fields
+from gateway.core.fields import Fields, dig_all, scalar
 from gateway.core.outcomes import Refusal
+from gateway.core.placing import fits, put
 from gateway.core.request import InboundRequest
 from gateway.core.template import Reference
 from gateway.core.verification import Match, SecretError
+
+MAX_VALUES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,12 @@ class TokenKey:
 
 @dataclass(frozen=True, slots=True)
 class TokenScheme:
-    """`place` is where the token stands: a header or a query value. `prefix` such as b"Bearer "."""
+    """The first of `places` where something stands counts. `prefix` such as b"Bearer ".
 
-    place: Reference
+    A JSON path with `*` names several values: every one must be the token (Microsoft Graph).
+    """
+
+    places: tuple[Reference, ...]
     prefix: bytes = b""
 
     @property
@@ -43,23 +48,33 @@ class TokenScheme:
         return TokenKey.of(secret)
 
     def verify(self, fields: Fields, keys: Sequence[Any], now: float) -> Match | Refusal:  # noqa: ARG002 - the scheme's interface; a token has no time
-        if self.place.kind == "header":
-            values = fields.request.headers.all(self.place.name.encode())
-            if len(values) > 1:
-                return Refusal.DUPLICATED_SIGNATURE
-        value = fields.lookup(self.place.kind, self.place.name)
-        if not value:
+        values: list[bytes] = []
+        for place in self.places:
+            values = values or _values(fields, place)
+        if not any(values):
             return Refusal.MISSING_SIGNATURE
-        if not value.startswith(self.prefix):
+        if len(values) > 1 and "*" not in self.places[0].name:
+            return Refusal.DUPLICATED_SIGNATURE
+        if len(values) > MAX_VALUES or not all(value.startswith(self.prefix) for value in values):
             return Refusal.MALFORMED_SIGNATURE
-        return match_token(value[len(self.prefix) :], keys)
+        verdicts = [match_token(value[len(self.prefix) :], keys) for value in values]
+        refused = [verdict for verdict in verdicts if isinstance(verdict, Refusal)]
+        return refused[0] if refused else verdicts[0]
 
     def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:  # noqa: ARG002
-        text = self.prefix + key.token
-        if self.place.kind == "header":
-            return replace(request, headers=request.headers.with_(self.place.name.encode(), text))
-        pair = f"{quote_from_bytes(self.place.name.encode())}={quote_from_bytes(text)}".encode()
-        return replace(request, query=b"&".join(filter(None, (request.query, pair))))
+        place = next((each for each in self.places if fits(request, each)), self.places[0])
+        return put(request, place, self.prefix + key.token)
+
+
+def _values(fields: Fields, place: Reference) -> list[bytes]:
+    if place.kind == "header":
+        return fields.request.headers.all(place.name.encode())
+    if place.kind == "json":
+        found = [scalar(each) for each in dig_all(fields.json(), place.name)]
+        # What is no text stands for a value that no token equals: it must not be passed over.
+        return [b"" if value is None else value for value in found]
+    value = fields.lookup(place.kind, place.name)
+    return [value] if value is not None else []
 
 
 def match_token(value: bytes, keys: Sequence[TokenKey]) -> Match | Refusal:
