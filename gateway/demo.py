@@ -24,7 +24,7 @@ from gateway.adapters.ledger.scripts import run
 from gateway.application import Application
 from gateway.core.event import delivery_id, event_id
 from gateway.core.source import Source
-from gateway.signing import Draft, new_event_id, signed_request, with_values
+from gateway.signing import Draft, new_event_id, sample_draft, signed_request, with_values
 
 PATIENCE_SECONDS: Final = 20.0
 JOURNAL: Final = "HOOKLINE_JOURNAL_DIR"
@@ -196,7 +196,7 @@ class Demo:
         assert source is not None
         sample = samples.load(source.preset or "", event_type)
         body = with_values(sample.body, changes) if changes else sample.body
-        return source, Draft(body, sample.content_type, event_type, new_event_id(source.preset))
+        return source, sample_draft(source, sample, new_event_id(source.preset), body)
 
     def _post(self, request: Any) -> int:
         response = self._http.post(

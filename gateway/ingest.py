@@ -8,44 +8,48 @@ This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTT
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-from gateway.core import handshake
-from gateway.core.event import Event
+from gateway.core.event import Arrival, Event
 from gateway.core.fields import Fields
-from gateway.core.handshake import Reply
+from gateway.core.handshake import Answer, Proof, answer
 from gateway.core.identity import identify
+from gateway.core.key_request import wanted
 from gateway.core.outcomes import Acceptance, Outcome, Refusal
+from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
-from gateway.core.verification import VerifiedRequest, verify
-
-
-class Unavailable(Exception):  # noqa: N818 - an outcome of the port, not a bug
-    """The ledger could not be reached, or did not answer in time: nothing is known to be stored."""
-
-
-class Ledger(Protocol):
-    async def accept(self, event: Event, source: Source, processors: tuple[str, ...]) -> Acceptance:
-        """Durable when this returns. Raises Unavailable."""
-
-
-class Quota(Protocol):
-    async def charge(self, source: Source) -> float | None:
-        """None when within the source's rate limit, else seconds until it may be tried again."""
+from gateway.core.verification import SecretError, VerifiedRequest, verify
+from gateway.ports import FetchedKeys, Ledger, Lessons, Quota, RefusedRequests, Unavailable, Visits
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a request ended, with what the log line and the response need."""
+    """How a request ended, with what the log line and the response need.
+
+    `acceptances` are the ledger's answers to `events`, in order; none for what it was not asked.
+    """
 
     outcome: Outcome
     refusal: Refusal | None = None
-    acceptance: Acceptance | None = None
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
+    acceptances: tuple[Acceptance, ...] = ()
     reply: Reply | None = None
     retry_after: float | None = None
     key_index: int | None = None
+    quarantined: bool = False
+
+    @property
+    def event(self) -> Event | None:
+        """The first one, which stands for all in the log."""
+        return next(iter(self.events), None)
+
+    @property
+    def acceptance(self) -> Acceptance | None:
+        """`accepted` when anything was stored now, else what became of the first one."""
+        if Acceptance.ACCEPTED in self.acceptances:
+            return Acceptance.ACCEPTED
+        return next(iter(self.acceptances), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,45 +57,122 @@ class Ingest:
     """The flow with its ports. `route` names the processors for (source, event type).
 
     `deadline` in seconds bounds everything that waits for Redis: senders give us few.
+    `key_deadline` bounds the wait for a provider's key, which is fetched on when nobody waits any more.
     """
 
     ledger: Ledger
     quota: Quota
     route: Callable[[str, str], tuple[str, ...]]
+    keys: FetchedKeys
+    lessons: Lessons
+    refused: RefusedRequests
+    visits: Visits
     deadline: float = 1.2
+    key_deadline: float = 2.5
 
     async def receive(self, request: InboundRequest, source: Source) -> Ending:
         """Never raises for anything a caller can send. Unavailable is an outcome, not an error."""
-        if source.handshakes:
-            reply = handshake.answer(source.handshakes, Fields(request), signed=False)
-            if reply:
-                return Ending(Outcome.HANDSHAKE, reply=reply)
-        verified = verify(request, source.scheme, source.keys, request.received_at)
-        if isinstance(verified, Refusal):
-            return Ending(Outcome.REFUSED, refusal=verified)
-        # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
-        if source.handshakes and (
-            reply := handshake.answer(source.handshakes, verified.fields, signed=True)
-        ):
-            return Ending(Outcome.HANDSHAKE, reply=reply, key_index=verified.key_index)
-        if request.method != "POST":
-            return Ending(Outcome.METHOD_NOT_ALLOWED)
         try:
-            async with asyncio.timeout(self.deadline):
-                return await self._accept(verified, source)
+            return await self._receive(request, source)
         except (Unavailable, TimeoutError):
             return Ending(Outcome.UNAVAILABLE)
+
+    async def _receive(self, request: InboundRequest, source: Source) -> Ending:
+        if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
+            ending = await self._greet(found, source)
+            if ending:
+                return ending
+        verified = await self._proven(request, source)
+        if isinstance(verified, Refusal):
+            return await self._refuse(request, source, verified)
+        # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
+        if source.handshakes and (found := self._handshake(verified.fields, source, PROVEN)):
+            if found.visit:
+                self.visits.visit(found.visit, found.visit_hosts, source=source.name)
+            return Ending(Outcome.HANDSHAKE, reply=found.reply, key_index=verified.key_index)
+        if request.method != "POST":
+            return Ending(Outcome.METHOD_NOT_ALLOWED)
+        async with asyncio.timeout(self.deadline):
+            return await self._accept(verified, source)
+
+    def _handshake(self, fields: Fields, source: Source, proofs: tuple[Proof, ...]) -> Answer | None:
+        return answer(source.handshakes, fields, proofs, source.known)
+
+    async def _greet(self, found: Answer, source: Source) -> Ending | None:
+        """A handshake without a signature; None: it would teach something, and nobody has armed it."""
+        if found.proof is Proof.ARMED:
+            async with asyncio.timeout(self.deadline):
+                learned = found.learned
+                armed = await (
+                    self.lessons.learn(source, learned) if learned else self.lessons.armed(source)
+                )
+            if not armed:
+                return None
+        return Ending(Outcome.HANDSHAKE, reply=found.reply)
+
+    async def _proven(self, request: InboundRequest, source: Source) -> VerifiedRequest | Refusal:
+        keys = source.keys
+        if source.key_source or source.learns:
+            own = await self._other_keys(request, source)
+            if isinstance(own, Refusal):
+                return own
+            keys = (*keys, *own)
+        return verify(request, source.scheme, keys, request.received_at)
+
+    async def _other_keys(self, request: InboundRequest, source: Source) -> tuple[Any, ...] | Refusal:
+        """Keys that stand in no file of ours: learnt ones, or those that the request names."""
+        if not source.key_source:
+            async with asyncio.timeout(self.deadline):
+                return await self.lessons.keys(source)
+        asked = wanted(source.key_source, Fields(request))
+        if isinstance(asked, Refusal):
+            return asked
+        async with asyncio.timeout(self.key_deadline):
+            found = await self.keys.keys_for(asked, request.received_at)
+        try:
+            return tuple(source.scheme.load_key(key) for key in found) or Refusal.UNKNOWN_KEY
+        except SecretError:  # of another kind than this provider signs with
+            return Refusal.UNKNOWN_KEY
+
+    async def _refuse(self, request: InboundRequest, source: Source, reason: Refusal) -> Ending:
+        if not source.quarantine:
+            self.refused.note(request, source, reason)
+            return Ending(Outcome.REFUSED, refusal=reason)
+        async with asyncio.timeout(self.deadline):
+            kept = await self.refused.quarantine(request, source, reason)
+        return Ending(Outcome.REFUSED, refusal=reason, quarantined=kept)
 
     async def _accept(self, verified: VerifiedRequest, source: Source) -> Ending:
         # The quota is charged only now, so that forged traffic cannot use it up.
         retry_after = await self.quota.charge(source) if source.rate_limit else None
         if retry_after is not None:
             return Ending(Outcome.RATE_LIMITED, retry_after=retry_after)
-        event = identify(verified, source.name, source.identity)
-        processors = self.route(source.name, event.type)
-        if not processors:
-            return Ending(Outcome.IGNORED, event=event, key_index=verified.key_index)
-        acceptance = await self.ledger.accept(event, source, processors)
-        stored = acceptance is Acceptance.ACCEPTED
-        outcome = Outcome.ACCEPTED if stored else Outcome.DUPLICATE
-        return Ending(outcome, acceptance=acceptance, event=event, key_index=verified.key_index)
+        events = identify(verified, source.name, source.identity)
+        routed = [Arrival(event, self.route(source.name, event.type)) for event in events]
+        arrivals = [arrival for arrival in routed if arrival.processors]
+        answers = tuple(await self.ledger.accept(arrivals, source)) if arrivals else ()
+        return Ending(
+            _outcome(answers),
+            events=tuple(each.event for each in arrivals) or events,
+            acceptances=answers,
+            reply=_acknowledgement(verified, source),
+            key_index=verified.key_index,
+        )
+
+
+UNPROVEN = (Proof.NONE, Proof.ARMED)
+PROVEN = (Proof.SIGNED,)
+
+
+def _outcome(answers: tuple[Acceptance, ...]) -> Outcome:
+    if not answers:
+        return Outcome.IGNORED
+    return Outcome.ACCEPTED if Acceptance.ACCEPTED in answers else Outcome.DUPLICATE
+
+
+def _acknowledgement(verified: VerifiedRequest, source: Source) -> Reply | None:
+    """The answer, where it says something of the request; None: it is the same every time."""
+    template = source.acknowledgement
+    if not isinstance(template, ReplyTemplate):
+        return None
+    return template.render(verified.fields, source.known)

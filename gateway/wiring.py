@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from redis.asyncio import Redis
-
 from gateway.adapters.http.edge import Deployment, Limits
+from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard, RedisQuota
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.application import Application
 from gateway.configuration import Config, load_config
 from gateway.core import routing
+from gateway.core.schemes.algorithms import ALGORITHMS
 from gateway.core.schemes.signature import SignatureScheme
+from gateway.core.schemes.signature_places import SignaturePlaces
 from gateway.core.source import Source
-from gateway.core.template import compile_template
+from gateway.core.template import Reference, compile_template
 from gateway.discovery import discover
 from gateway.faults import ConfigError, Fault
 from gateway.ingest import Ingest
@@ -75,14 +76,19 @@ def redis_url(config: Config, environ: Mapping[str, str] = os.environ) -> str | 
     return url
 
 
-def build_deployment(app: Application, url: str, client: "Redis") -> Deployment:
+def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment:
     """What the edge serves from; a reload builds a new one and swaps it in whole."""
+    lasting.secret_use.configured({source.name: source.secrets for source in app.config.sources})
     settings = app.config.settings
     look_ms = int(settings.worker.look_interval * 1000)
     ingest = Ingest(
-        AsyncLedger(client, Keys(app.prefix), look_ms),
+        AsyncLedger(lasting.redis, Keys(app.prefix), look_ms),
         RedisQuota(url, settings.redis.prefix, settings.redis.timeout),
         build_router(app.processors),
+        lasting.keys,
+        lasting.lessons,
+        lasting.refused,
+        lasting.visits,
     )
     limits = Limits(
         settings.server.max_headers,
@@ -112,8 +118,11 @@ def build_router(
 
 def decoy(trusted_proxies: int) -> Source:
     """What an unknown path meets: a source whose secret nobody has, so that it looks like any other."""
+    header = Reference("header", "x-hub-signature-256")
     scheme = SignatureScheme(
-        header=b"x-hub-signature-256", prefix=b"sha256=", message=compile_template("{body}")
+        ALGORITHMS["hmac-sha256"],
+        SignaturePlaces((header,), prefix=b"sha256="),
+        (compile_template("{body}"),),
     )
     return Source(
         name="unknown",

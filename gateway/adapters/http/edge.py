@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
-from gateway.adapters.http.metrics import Counters
 from gateway.adapters.http.responses import respond
 from gateway.core.addresses import client_address, flood_key
 from gateway.core.outcomes import Outcome, Refusal
@@ -77,12 +77,13 @@ class Edge:
         self,
         deployment: Deployment,
         health: Any,
-        counters: Counters,
+        lasting: Lasting,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.deployment = deployment
         self._health = health
-        self._counters = counters
+        self._counters = lasting.counters
+        self._secret_use = lasting.secret_use
         self._clock = clock
         self._log = logger()
         self._refused_lines = LineBudget()
@@ -113,6 +114,8 @@ class Edge:
         if ending.outcome is not Outcome.DISCONNECTED:
             await response.send(send)
         name = "" if source is deployment.decoy else source.name
+        if ending.key_index is not None and ending.key_index < len(source.secrets):
+            self._secret_use.count(name, source.secrets[ending.key_index])
         self._note(name, ending, response.status, size, time.perf_counter() - started)
 
     async def _admit(
@@ -147,6 +150,7 @@ class Edge:
             body,
             str(address) if address else None,
             self._clock(),
+            source.url,
         )
         return request, None
 
@@ -167,6 +171,7 @@ class Edge:
             event_id=event.id if event else None,
             event_type=event.type if event else None,
             provider_id=event.provider_id if event else None,
+            count=len(ending.events) if len(ending.events) > 1 else None,
             key=ending.key_index,
             bytes=size,
             ms=round(seconds * 1000, 2),

@@ -169,13 +169,15 @@ TOTALS: Final = {
     "attempts": ("Attempts by how they ended", ("source", "processor", "outcome")),
     "dead": ("Dead letters ever made", ("source", "reason")),
     "replays": ("Deliveries put back", ("source",)),
+    "replayed": ("Events that came again under a new id", ("source",)),
+    "quarantine": ("Requests for the quarantine", ("source", "result")),
 }
+NAMES: Final = {"dead": "dead_lettered", "replayed": "replayed_events"}
 
 
 def _totals(counters: dict[str, int]) -> Iterator[Metric]:
     for kind, (text, labels) in TOTALS.items():
-        name = "dead_lettered" if kind == "dead" else kind
-        family = CounterMetricFamily(f"hookline_{name}", text, labels=labels)
+        family = CounterMetricFamily(f"hookline_{NAMES.get(kind, kind)}", text, labels=labels)
         for field, value in sorted(counters.items()):
             found, *values = field.split("|")
             if found == kind and len(values) == len(labels):

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.core.handshake import Reply
 from gateway.core.outcomes import Outcome
+from gateway.core.reply import Reply
 from gateway.core.source import Source
 from gateway.ingest import Ending
 
@@ -58,18 +58,20 @@ def respond(ending: Ending, source: Source) -> Response:
     """The answer to one request."""
     if ending.outcome in NEGATIVE:
         return _negative(ending)
-    reply = ending.reply if ending.outcome is Outcome.HANDSHAKE else None
-    return _positive(reply or source.acknowledgement)
+    answer = source.acknowledgement
+    # What could not be echoed leaves the status, which is what every sender looks at.
+    plain = answer if isinstance(answer, Reply) else Reply(answer.status)
+    return _positive(ending.reply or plain)
 
 
 def _positive(reply: Reply) -> Response:
+    own = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
     if reply.status == NO_CONTENT:  # no body and no length: what follows is the next answer
-        return Response(reply.status, [], b"")
-    headers = [(b"content-length", str(len(reply.body)).encode())]
+        return Response(reply.status, own, b"")
+    headers = [(b"content-length", str(len(reply.body)).encode()), *own]
     if reply.body:
         headers.append((b"content-type", reply.content_type.encode("latin-1", "replace")))
         headers.append((b"x-content-type-options", b"nosniff"))
-    headers += [(name.lower().encode(), value.encode()) for name, value in reply.headers]
     return Response(reply.status, headers, reply.body)
 
 

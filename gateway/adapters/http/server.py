@@ -17,13 +17,12 @@ from typing import Any, Final
 
 import uvicorn
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from gateway.adapters.http.admin import admin_app
 from gateway.adapters.http.edge import Deployment, Edge
 from gateway.adapters.http.heads import BoundedHeads
 from gateway.adapters.http.health import Readiness, health_app
-from gateway.adapters.http.metrics import Counters
+from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.worker.keeper import Keeper
@@ -51,7 +50,7 @@ class Parts:
 
     app: Application
     url: str
-    build: Callable[[Application, str, "Redis"], Deployment]
+    build: Callable[[Application, str, Lasting], Deployment]
     load: Callable[[], Application]
 
 
@@ -79,8 +78,8 @@ async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None)
     settings = parts.app.config.settings
     client = async_client(parts.url, settings.redis.timeout)
     readiness = Readiness(client, settings.redis.durability)
-    counters = Counters()
-    edge = Edge(parts.build(parts.app, parts.url, client), health_app(readiness), counters)
+    lasting = Lasting.of(client, Keys(parts.app.prefix))
+    edge = Edge(parts.build(parts.app, parts.url, lasting), health_app(readiness), lasting)
     state = {"app": parts.app}
     servers = [uvicorn_server(edge, settings.server)]
     sockets = [sock]
@@ -90,12 +89,12 @@ async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None)
         sockets.append(admin)
 
     def reload() -> None:
-        state["app"] = _reload(parts, edge, client, state["app"])
+        state["app"] = _reload(parts, edge, lasting, state["app"])
 
     _install_signals(servers, readiness, reload)
     keeper = Keeper(parts.app, parts.url, tuple)
     keeper.start()
-    flusher = asyncio.create_task(_flush_counters(counters, client, Keys(parts.app.prefix)))
+    flusher = asyncio.create_task(_flush(lasting))
     try:
         await asyncio.gather(
             *(server.serve(sockets=[sock]) for server, sock in zip(servers, sockets, strict=True))
@@ -103,8 +102,7 @@ async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None)
     finally:
         keeper.stop()
         flusher.cancel()
-        with contextlib.suppress(RedisError, OSError):
-            await counters.flush(client, Keys(parts.app.prefix))
+        await lasting.aclose()
         await client.aclose()
 
 
@@ -157,7 +155,7 @@ def _install_signals(servers: list[Server], readiness: Readiness, reload: Callab
     loop.add_signal_handler(signal.SIGHUP, reload)
 
 
-def _reload(parts: Parts, edge: Edge, client: "Redis", current: Application) -> Application:
+def _reload(parts: Parts, edge: Edge, lasting: Lasting, current: Application) -> Application:
     """Validated first, swapped whole, the old kept on a fault."""
     from gateway.faults import ConfigError
 
@@ -167,13 +165,12 @@ def _reload(parts: Parts, edge: Edge, client: "Redis", current: Application) -> 
         for fault in error.faults:
             logger().error("reload.refused", file=fault.file, key=fault.key, problem=fault.problem)
         return current
-    edge.deployment = parts.build(app, parts.url, client)
+    edge.deployment = parts.build(app, parts.url, lasting)
     logger().info("reload.done", sources=len(app.config.sources))
     return app
 
 
-async def _flush_counters(counters: Counters, client: "Redis", keys: Keys) -> None:
+async def _flush(lasting: Lasting) -> None:
     while True:
         await asyncio.sleep(FLUSH_SECONDS)
-        with contextlib.suppress(RedisError, OSError):
-            await counters.flush(client, keys)
+        await lasting.flush()

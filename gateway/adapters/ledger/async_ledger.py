@@ -1,6 +1,8 @@
 """The gateway's side of the ledger: `accept` in group commit."""
 
 from collections.abc import Sequence
+from itertools import islice
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -9,12 +11,15 @@ from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.batcher import Batcher
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run_async
-from gateway.core.event import Event
+from gateway.core.event import Arrival
 from gateway.core.outcomes import Acceptance
 from gateway.core.source import Source
-from gateway.ingest import Unavailable
+from gateway.ports import Unavailable
 
-Item = tuple[Event, Source, tuple[str, ...]]
+Request = tuple[Sequence[Arrival], Source]
+
+# What an event takes in a call besides its body: many small events shall not block the server for long.
+OVERHEAD: Final = 4096
 
 
 class AsyncLedger:
@@ -22,16 +27,26 @@ class AsyncLedger:
         self._client = client
         self._keys = keys
         self._look_ms = look_ms
-        self._batcher: Batcher[Item, Acceptance] = Batcher(
-            self._flush, size=lambda item: len(item[0].body)
-        )
+        self._batcher: Batcher[Request, list[Acceptance]] = Batcher(self._flush, size=_size)
 
-    async def accept(self, event: Event, source: Source, processors: tuple[str, ...]) -> Acceptance:
-        """Durable when this returns. Raises Unavailable, and then the event may yet be stored."""
+    async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:
+        """An answer each, in order: all are durable when this returns. A request's arrivals share one
+        call of the script. Raises Unavailable, and then all of them, or none, may yet be stored.
+        """
         try:
-            return await self._batcher.submit((event, source, processors))
+            return await self._batcher.submit((arrivals, source))
         except (RedisError, OSError) as error:
             raise Unavailable from error
 
-    async def _flush(self, batch: Sequence[Item]) -> list[Acceptance]:
-        return await run_async(self._client, self._keys, ledger.accept(batch, self._look_ms))
+    async def _flush(self, batch: Sequence[Request]) -> list[list[Acceptance]]:
+        rows = [
+            (each.event, source, each.processors) for arrivals, source in batch for each in arrivals
+        ]
+        call = ledger.accept(rows, self._look_ms)
+        found = await run_async(self._client, self._keys, call)
+        answers = iter(found)
+        return [list(islice(answers, len(arrivals))) for arrivals, _ in batch]
+
+
+def _size(request: Request) -> int:
+    return sum(len(each.event.body) + OVERHEAD for each in request[0])

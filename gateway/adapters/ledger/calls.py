@@ -37,7 +37,10 @@ class NotClaimed:
 def accept(
     batch: Sequence[tuple[Event, Source, Sequence[str]]], look_ms: int = LOOK_MS
 ) -> Call[list[Acceptance]]:
-    """Each event with its source and the names of its processors; an answer each, in order."""
+    """Each event with its source and the names of its processors; an answer each, in order.
+
+    All that is new is stored, or nothing is.
+    """
     args: list[bytes | str | int | float] = [look_ms]
     for event, source, processors in batch:
         args += (
@@ -51,6 +54,7 @@ def accept(
             int(source.revive_dead),
             pack_headers(event.headers),
             event.body,
+            event.proof,
             len(processors),
             *processors,
         )

@@ -22,6 +22,9 @@ class Keys:
     def body(self, event_id: str) -> str:
         return f"{self.prefix}:body:{event_id}"
 
+    def proof(self, proof: str) -> str:
+        return f"{self.prefix}:proof:{proof}"
+
     def attempts(self, delivery_id: str) -> str:
         return f"{self.prefix}:attempts:{delivery_id}"
 
@@ -33,6 +36,22 @@ class Keys:
 
     def events(self, source: str) -> str:
         return f"{self.prefix}:events:{source}"
+
+    def refused(self, source: str, store: str = "refused") -> str:
+        """`store`: the log ("refused") or the "quarantine"."""
+        return f"{self.prefix}:{store}:{source}"
+
+    def refused_requests(self, source: str, store: str = "refused") -> str:
+        return f"{self.prefix}:{store}_requests:{source}"
+
+    def secret_use(self, source: str) -> str:
+        return f"{self.prefix}:secret_use:{source}"
+
+    def armed(self, source: str) -> str:
+        return f"{self.prefix}:armed:{source}"
+
+    def learnt(self, source: str) -> str:
+        return f"{self.prefix}:learnt:{source}"
 
     @property
     def counters(self) -> str:

@@ -40,6 +40,9 @@ SWEEP = _load("sweep")
 REPLAY = _load("replay")
 DISCARD = _load("discard")
 PRUNE = _load("prune")
+LEARN = _load("learn")
+REFUSE = _load("refuse")
+SETTLE = _load("settle")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,27 @@
 --
 -- PREFIX:event:EVT     the event's record and its deliveries, one hash
 --     s source, q queue, t type, p provider's id, r received at, z body size,
---     w dedup window, k retention, n number of deliveries, o how many of them are not done;
+--     w dedup window, k retention, n number of deliveries, o how many of them are not done,
+--     x its proof (only where the provider's id is not signed);
 --     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence, Iq ring number, Ir reason,
 --     It since when due (pending) | lease ends (leased) | next attempt (waiting) | ended (done, dead)
 -- PREFIX:body:EVT      b body, h headers; gone after the retention
+-- PREFIX:proof:PROOF   which event (the letters of its id) came with this signed content; lives as its record
 -- PREFIX:pending:SRC   open deliveries by when someone must look next
 -- PREFIX:dead:SRC      dead letters by when they died
 -- PREFIX:events:SRC    events by when they were received
 -- PREFIX:attempts:DLV  what went wrong, one JSON text an attempt, the last 20
 -- PREFIX:rings:QUEUE   how often this queue was rung, ever
 -- PREFIX:counters      totals for the metrics
--- PREFIX:sources       every source that ever had an event
+-- PREFIX:armed:SRC     while it lives, a handshake may teach a secret: "open", or the SHA-1 of the one taught
+-- PREFIX:learnt:SRC    secrets that handshakes have taught, newest first
+-- PREFIX:sources       every source that ever had an event, or a refused request that was kept
+-- PREFIX:refused:SRC   the log of refused requests by when they came: bounded, the oldest give way
+-- PREFIX:quarantine:SRC  refused requests that are kept whole, by when they came, until an operator acts
+-- PREFIX:refused_requests:SRC     one hash; of request REF: REF:h all but its body, REF:b body, REF:r reason;
+--     bytes: the size of heads and bodies together
+-- PREFIX:quarantine_requests:SRC  likewise
+-- PREFIX:secret_use:SRC  of secret REF: count|REF, last|REF (ms), first|REF (ms, when it was first configured)
 local prefix, rq = KEYS[1], KEYS[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -24,6 +34,7 @@ local NEVER = 221845392000
 
 local function event_key(id) return prefix .. ':event:' .. id end
 local function body_key(id) return prefix .. ':body:' .. id end
+local function proof_key(proof) return prefix .. ':proof:' .. proof end
 
 -- 'dlv_abc-2', or a job id 'dlv_abc-2-5', to event id, delivery number, delivery id, look (nil: no job id).
 local function parse(text)
@@ -107,9 +118,10 @@ end
 local function end_if_all_done(id)
   local record = event_key(id)
   if redis.call('HINCRBY', record, 'o', -1) > 0 then return end
-  local lives = redis.call('HMGET', record, 'w', 'k', 'n')
+  local lives = redis.call('HMGET', record, 'w', 'k', 'n', 'x')
   redis.call('PEXPIRE', record, lives[1])
   redis.call('PEXPIRE', body_key(id), lives[2])
+  if lives[4] then redis.call('PEXPIRE', proof_key(lives[4]), lives[1]) end
   for number = 1, tonumber(lives[3]) do
     redis.call('PEXPIRE', prefix .. ':attempts:' .. string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, lives[1])
   end
@@ -145,7 +157,7 @@ end
 -- Puts a dead (or done) delivery back as if it had just been accepted. Returns what happened.
 local function revive(id, number, delivery, look_ms, also_done)
   local record = event_key(id)
-  local of = redis.call('HMGET', record, 's', 'q', number .. 'p', number .. 's', number .. 'f')
+  local of = redis.call('HMGET', record, 's', 'q', number .. 'p', number .. 's', number .. 'f', 'x')
   local source, queue, processor, state = of[1], of[2], of[3], of[4]
   if not state then return 'missing' end
   if state ~= 'dead' and not (also_done and state == 'done') then return state end
@@ -162,9 +174,21 @@ local function revive(id, number, delivery, look_ms, also_done)
     number .. 't', now, number .. 'r', 'replayed')
   redis.call('PERSIST', record)
   redis.call('PERSIST', body_key(id))
+  if of[6] then redis.call('PERSIST', proof_key(of[6])) end
   redis.call('PERSIST', prefix .. ':attempts:' .. delivery)
   redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
   ring(id, number, delivery, queue, processor, tonumber(of[5] or 0) + 1)
   count('replays', source)
   return 'replayed'
+end
+
+-- Takes a refused request out of its store (refused | quarantine). Whether it was there.
+local function forget_request(store, source, id)
+  local index, requests = prefix .. ':' .. store .. ':' .. source, prefix .. ':' .. store .. '_requests:' .. source
+  local size = redis.call('HSTRLEN', requests, id .. ':h') + redis.call('HSTRLEN', requests, id .. ':b')
+  if redis.call('ZREM', index, id) == 0 then return false end
+  redis.call('HDEL', requests, id .. ':h', id .. ':b', id .. ':r')
+  redis.call('HINCRBY', requests, 'bytes', -size)
+  if redis.call('ZCARD', index) == 0 then redis.call('DEL', requests) end
+  return true
 end

@@ -1,11 +1,12 @@
 -- Makes a batch of verified events durable, each once: record, body, deliveries, pending index, RQ jobs.
--- A repeat says what became of the first, and brings a dead one back if its source says so.
+-- A repeat says what became of the first, and brings a dead one back if its source says so. So does a
+-- known proof under another id, but that is nobody's retry: it brings nothing back and leaves no record.
 --
 -- ARGV: look ms, then for each event: id, source, queue, type, provider's id, window ms, retention ms,
--- revive dead (0|1), headers, body, how many processors, their names.
+-- revive dead (0|1), headers, body, proof ('' for none), how many processors, their names.
 -- Replies a word each: accepted | pending | done | dead | revived.
 local look_ms = tonumber(ARGV[1])
-local replies = {}
+local replies, replayed = {}, {}
 
 local function state_of(record, deliveries)
   local open = false
@@ -28,30 +29,58 @@ local function repeated(id, deliveries, revive_dead)
   return revived and 'revived' or 'dead'
 end
 
+-- The event that came first with this signed content, and its number of deliveries. Asked of the event
+-- itself: its record may be gone, or be that of a later life with other content.
+local function first_with(proof)
+  local letters = proof ~= '' and redis.call('GET', proof_key(proof))
+  if not letters then return nil end
+  local of = redis.call('HMGET', event_key('evt_' .. letters), 'n', 'x')
+  if of[2] == proof then return 'evt_' .. letters, tonumber(of[1]) end
+end
+
+local function store(at, processors)
+  local id, source, queue, proof = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
+  local record = event_key(id)
+  redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
+    'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
+  if proof ~= '' then
+    redis.call('HSET', record, 'x', proof)
+    redis.call('SET', proof_key(proof), string.sub(id, 5))
+  end
+  redis.call('DEL', body_key(id))
+  redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
+  redis.call('ZADD', prefix .. ':events:' .. source, now, id)
+  redis.call('SADD', prefix .. ':sources', source)
+  for number = 1, processors do
+    local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 11 + number]
+    redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
+      number .. 'c', 0, number .. 'f', 0, number .. 't', now)
+    redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
+    ring(id, tostring(number), delivery, queue, processor, 1)
+  end
+end
+
+local function accept(at, processors)
+  local known = redis.call('HGET', event_key(ARGV[at]), 'n')
+  if known then return repeated(ARGV[at], tonumber(known), ARGV[at + 7] == '1') end
+  local first, deliveries = first_with(ARGV[at + 10])
+  if first then
+    replayed[#replayed + 1] = ARGV[at + 1]
+    return state_of(event_key(first), deliveries)
+  end
+  store(at, processors)
+  return 'accepted'
+end
+
 local at = 2
 while at <= #ARGV do
-  local id, source, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local processors = tonumber(ARGV[at + 10])
-  local record = event_key(id)
-  local known = redis.call('HGET', record, 'n')
-  if known then
-    replies[#replies + 1] = repeated(id, tonumber(known), ARGV[at + 7] == '1')
-  else
-    redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
-      'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
-    redis.call('DEL', body_key(id))
-    redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
-    redis.call('ZADD', prefix .. ':events:' .. source, now, id)
-    redis.call('SADD', prefix .. ':sources', source)
-    for number = 1, processors do
-      local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 10 + number]
-      redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
-        number .. 'c', 0, number .. 'f', 0, number .. 't', now)
-      redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
-      ring(id, tostring(number), delivery, queue, processor, 1)
-    end
-    replies[#replies + 1] = 'accepted'
-  end
-  at = at + 11 + processors
+  local processors = tonumber(ARGV[at + 11])
+  replies[#replies + 1] = accept(at, processors)
+  at = at + 12 + processors
 end
+
+-- Counted last: a count that memory is too short for must not keep a repeat from its answer, and must not
+-- open the way for new events either.
+if #replayed > 0 then write_though_memory_is_full() end
+for _, source in ipairs(replayed) do count('replayed', source) end
 return replies

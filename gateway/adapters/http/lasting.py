@@ -1,0 +1,60 @@
+"""The parts of a gateway process that outlive a reload: caches, counters, and work under way."""
+
+import contextlib
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.adapters.http.metrics import Counters
+from gateway.adapters.ledger.lessons import RedisLessons
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.refused import Refusals
+from gateway.adapters.ledger.secret_use import SecretUse
+from gateway.adapters.outbound.client import Client
+from gateway.adapters.outbound.keys import Keys as FetchedKeys
+from gateway.adapters.outbound.visits import Visits
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """One a process. `names` are those of the Redis keys."""
+
+    redis: "Redis"
+    names: Keys
+    counters: Counters
+    secret_use: SecretUse
+    lessons: RedisLessons
+    refused: Refusals
+    client: Client
+    keys: FetchedKeys
+    visits: Visits
+
+    @classmethod
+    def of(cls, redis: "Redis", names: Keys) -> "Lasting":
+        client = Client()
+        return cls(
+            redis=redis,
+            names=names,
+            counters=Counters(),
+            secret_use=SecretUse(),
+            lessons=RedisLessons(redis, names),
+            refused=Refusals(redis, names),
+            client=client,
+            keys=FetchedKeys(client),
+            visits=Visits(client),
+        )
+
+    async def flush(self) -> None:
+        """Adds the counts to those in Redis; what cannot be written is kept for the next time."""
+        with contextlib.suppress(RedisError, OSError):
+            await self.counters.flush(self.redis, self.names)
+        with contextlib.suppress(RedisError, OSError):
+            await self.secret_use.flush(self.redis, self.names)
+
+    async def aclose(self) -> None:
+        await self.refused.aclose()
+        await self.visits.aclose()
+        await self.keys.aclose()
+        await self.client.aclose()
+        await self.flush()

@@ -1,0 +1,56 @@
+"""What the flows need of the world: ports that adapters fill. Times in seconds."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from gateway.core.event import Arrival
+from gateway.core.key_request import KeyRequest
+from gateway.core.outcomes import Acceptance, Refusal
+from gateway.core.request import InboundRequest
+from gateway.core.source import Source
+
+
+class Unavailable(Exception):  # noqa: N818 - an outcome of a port, not a bug
+    """It could not be reached, or did not answer in time: nothing is known to have happened."""
+
+
+class Ledger(Protocol):
+    async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:
+        """An answer each: all of them durable when this returns, or none. Raises Unavailable."""
+
+
+class Quota(Protocol):
+    async def charge(self, source: Source) -> float | None:
+        """None when within the source's rate limit, else seconds until it may be tried again."""
+
+
+class FetchedKeys(Protocol):
+    async def keys_for(self, request: KeyRequest, now: float) -> tuple[bytes, ...]:
+        """The keys that may have signed; none: the provider knows none so named. Raises Unavailable."""
+
+
+class Lessons(Protocol):
+    """Secrets that handshakes teach while an operator has armed a source."""
+
+    async def armed(self, source: Source) -> bool:
+        """Raises Unavailable."""
+
+    async def learn(self, source: Source, secret: bytes) -> bool:
+        """Durable when this returns True; False: the source is not armed. Raises Unavailable."""
+
+    async def keys(self, source: Source) -> tuple[Any, ...]:
+        """What was learnt so far, loaded for the source's scheme. Raises Unavailable."""
+
+
+class RefusedRequests(Protocol):
+    def note(self, request: InboundRequest, source: Source, reason: Refusal) -> None:
+        """For the bounded log that operators read. Never waits, never raises."""
+
+    async def quarantine(self, request: InboundRequest, source: Source, reason: Refusal) -> bool:
+        """Kept whole, durable when this returns True; False: no room. Raises Unavailable."""
+
+
+class Visits(Protocol):
+    def visit(self, url: str, hosts: Sequence[str], *, source: str) -> None:
+        """Calls a link that confirms a handshake soon, if one of `hosts` matches its whole host. Never
+        waits, never raises."""
