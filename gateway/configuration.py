@@ -4,17 +4,20 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from gateway.addresses import staleness
 from gateway.catalogue import Strict
 from gateway.core.source import Source
 from gateway.faults import ConfigError, Fault, faults_of
 from gateway.secret_refs import SecretRefError, readable_by_others, resolve
 from gateway.settings import Settings
 from gateway.sources import NAME, SourceFile, build_source, is_unverified, secret_values
+from gateway.units import PRESET
 
 M = TypeVar("M", bound=Strict)
 
@@ -141,6 +144,9 @@ def _warnings(files: list[tuple[Path, SourceFile]], environ: Mapping[str, str]) 
     for path, file in files:
         if is_unverified(file):
             yield f"{path}: scheme unverified: anybody who knows the URL is believed"
+        if file.preset and PRESET in (file.allow_ips or ()):
+            stale = staleness(file.preset, path.parents[1], date.today())
+            yield from [f"{path}: {stale}"] if stale else ()
         for reference in file.secrets:
             kind, _, name = reference.partition(":")
             if kind == "file" and readable_by_others(Path(name)):

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.catalogue.proof import SCHEMES
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -64,9 +66,6 @@ def _fault(detail: Any, file: str, model: type[BaseModel]) -> Fault:
             return Fault(file, key, problem, mend)
         case _:
             return Fault(file, key, "does not fit", detail["msg"])
-
-
-SCHEMES = ("signature", "token", "basic-auth", "unverified")
 
 
 def key_of(location: Sequence[str | int]) -> str:

@@ -34,7 +34,7 @@ def sample_draft(source: Source, sample: Sample, event_id: str, body: bytes | No
     """A sample as an event of its own. Where the provider's id is not signed, the body has to differ
     too: the same signed bytes under another id are a replay."""
     draft = Draft(sample.body if body is None else body, sample.content_type, sample.type, event_id)
-    if source.identity.id_signed:
+    if source.identity.id_proven:
         return draft
     headers = Headers.of([(b"content-type", draft.content_type.encode())])
     request = InboundRequest("POST", source.path, b"", headers, draft.body, None, 0.0)

@@ -78,6 +78,8 @@ def redis_url(config: Config, environ: Mapping[str, str] = os.environ) -> str | 
 
 def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment:
     """What the edge serves from; a reload builds a new one and swaps it in whole."""
+    if any(source.key_source for source in app.config.sources):
+        lasting.client.ready()  # now, and not in the middle of a request
     lasting.secret_use.configured({source.name: source.secrets for source in app.config.sources})
     settings = app.config.settings
     look_ms = int(settings.worker.look_interval * 1000)

@@ -159,23 +159,23 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "two places",
-        'secrets = ["env:KEY"]\n[verify]\nscheme = "token"\nheader = "X"\nquery = "t"',
+        'secrets = ["env:KEY"]\n[verify]\nscheme = "token"\nheader = "X"\nat = "query.t"',
         "verify",
-        "header and query",
+        "header and at",
         "keep the one",
     ),
     (
         "template",
         'secrets = ["env:KEY"]\n[verify]\nscheme = "signature"\nheader = "X"\nmessage = "{bodi}"',
-        "verify.message",
+        "verify.message[0]",
         "unknown name {bodi}",
         "known: body",
     ),
     (
         "brace",
         'secrets = ["env:KEY"]\n[verify]\nscheme = "signature"\nheader = "X"\nmessage = "{body"',
-        "verify.message",
-        "stray brace",
+        "verify.message[0]",
+        "stray {",
         "{body}",
     ),
     (
@@ -562,6 +562,11 @@ def test_warns_of_a_source_that_believes_everybody(write: Write) -> None:
     assert config.sources[0].keys == ()
 
 
+def test_warns_of_a_preset_whose_provider_proves_nothing(write: Write) -> None:
+    config = load_config(write(a='preset = "dockerhub"'), ENVIRON)
+    assert "a.toml: scheme unverified" in warned(config)
+
+
 def test_warns_of_a_secret_that_two_sources_share(write: Write) -> None:
     environ = {**ENVIRON, "COPY": CANARY}
     copy = 'preset = "github"\nsecrets = ["env:OTHER", "env:COPY"]'
@@ -596,7 +601,7 @@ def test_a_loaded_key_verifies_what_the_provider_signs_with_it(write: Write) -> 
     unsigned = InboundRequest("POST", found.path, b"", Headers(), b"{}", None, 0.0)
     other = load_preset("github").verify.build()
     incoming = other.sign(unsigned, other.load_key(CANARY.encode()), 0.0)
-    assert found.scheme.verify(Fields(incoming), found.keys, 0.0) == Match(0)
+    assert found.scheme.verify(Fields(incoming), found.keys, 0.0) == Match(0, (b"{}",))
 
 
 def test_a_mistyped_key_hides_no_other_fault_of_its_file(write: Write) -> None:

@@ -18,12 +18,19 @@ import click
 import pytest
 
 from gateway.adapters.http.metrics import Snapshot, render
-from gateway.catalogue import SignatureVerify, load_preset, preset_names
+from gateway.catalogue import load_preset, preset_names
+from gateway.catalogue.family import FAMILIES
+from gateway.catalogue.keys import KeyTable
 from gateway.cli import EPILOG, main
 from gateway.cli.schema import TITLES, schema_of
+from gateway.cli.shared.preset_lists import with_tables
+from gateway.configuration import load_config
 from gateway.core import outcomes
+from gateway.core.canonical import CANONICAL
+from gateway.core.functions import FUNCTIONS
+from gateway.core.handshake import Proof
+from gateway.core.template import KINDS, PLAIN_NAMES
 from gateway.sources import SourceFile
-from gateway.units import duration_text
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -47,13 +54,23 @@ TABLES = (
     ("configuration", "`[verify.timestamp]`", "source", "SignedTime"),
     ("configuration", '`[verify]` with `scheme = "token"`', "source", "TokenVerify"),
     ("configuration", '`[verify]` with `scheme = "basic-auth"`', "source", "BasicAuthVerify"),
+    ("configuration", '`[verify]` with `scheme = "jwt"`', "source", "JwtVerify"),
+    (
+        "configuration",
+        '`[verify]` with `scheme = "http-message-signature"`',
+        "source",
+        "MessageSignatureVerify",
+    ),
+    ("configuration", "`[verify.key_source]`", "source", "KeySourceFile"),
     ("configuration", '`[verify]` with `scheme = "unverified"`', "source", "UnverifiedVerify"),
     ("configuration", "`[identity]`", "source", "Identity"),
     ("configuration", "`[acknowledge]`", "source", "Acknowledge"),
     ("providers", "A preset's own keys", "preset", ""),
     ("providers", "`[[handshakes]]`", "preset", "HandshakeFile"),
+    ("providers", "`[options.NAME]`", "preset", "Option"),
     ("providers", "`[sender]`", "preset", "Sender"),
     ("providers", "`[source]`", "preset", "SourceDefaults"),
+    ("providers", "`[addresses]`", "preset", "PublishedAddresses"),
 )
 WORDS: Final[dict[str, type[StrEnum]]] = {
     "Requests": outcomes.Outcome,
@@ -63,11 +80,19 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "Attempts": outcomes.AttemptOutcome,
     "Dead letters": outcomes.DeadReason,
 }
+PUBLIC_KEY: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+PEM: Final = (
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+    "-----END PUBLIC KEY-----\n"
+)
 COUNTERS = {
     "requests|s|accepted|accepted": 1,
     "attempts|s|p|done": 1,
     "dead|s|poison": 1,
     "replays|s": 1,
+    "replayed|s": 1,
+    "quarantine|s|kept": 1,
     "micros|s": 1,
 }
 
@@ -109,9 +134,23 @@ def test_a_table_has_every_key_with_its_default(
     wanted = {
         key: _default(field, required=key in described.get("required", ()))
         for key, field in described["properties"].items()
-        if not ("$ref" in field or "oneOf" in field)  # tables have a heading of their own
+        if not (_is_table(field, schema) or key in KeyTable.model_fields)
     }
     assert table(page, heading) == wanted
+
+
+def test_the_table_of_how_a_secret_is_written_is_for_all_that_share_it() -> None:
+    models = schema_of("source")["$defs"]
+    for name in ("SignatureVerify", "JwtVerify", "MessageSignatureVerify"):
+        fields = models[name]["properties"]
+        wanted = {key: _default(fields[key], required=False) for key in KeyTable.model_fields}
+        assert table("configuration", "How a secret is written") == wanted
+
+
+def _is_table(field: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Which has a heading of its own; a reference may also be to a list of words."""
+    found = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {"properties": ()})
+    return "oneOf" in field or ("$ref" in field and "properties" in found)
 
 
 def _default(field: dict[str, Any], *, required: bool) -> str:
@@ -121,28 +160,40 @@ def _default(field: dict[str, Any], *, required: bool) -> str:
 
 
 def test_every_model_of_a_file_has_its_table() -> None:
-    models = {model for which in TITLES for model in schema_of(which)["$defs"]}
+    models = {
+        name
+        for which in TITLES
+        for name, model in schema_of(which)["$defs"].items()
+        if "properties" in model
+    }
     assert models <= {model for *_, model in TABLES}
 
 
-def test_the_table_of_providers_is_the_one_of_the_presets() -> None:
-    wanted = "\n".join(_provider(name) for name in preset_names())
-    assert f"\n{wanted}\n\n" in page_text("providers"), f"docs/providers.md: write\n{wanted}"
+def test_the_tables_of_providers_are_those_of_the_presets() -> None:
+    text = page_text("providers")
+    presets = [(name, load_preset(name)) for name in preset_names()]
+    run = "run: hookline presets list --write docs/providers.md"
+    assert with_tables(text, presets) == text, run
+    assert set(table("providers", "Families")) == set(FAMILIES), run
+    assert all(f"| `{name}` |" in text for name in preset_names()), run
 
 
-def _provider(name: str) -> str:
-    preset = load_preset(name)
-    time = preset.verify.timestamp if isinstance(preset.verify, SignatureVerify) else None
-    cells = (
-        f"`{name}`",
-        f"[{preset.name}]({preset.links[0]})",
-        preset.verify.scheme,
-        duration_text(time.tolerance) if time else "-",
-        duration_text(preset.sender.deadline) if preset.sender.deadline else "not known",
-        preset.sender.retries,
-        preset.trust,
-    )
-    return f"| {' | '.join(cells)} |"
+# Templates and handshakes
+
+
+def test_every_name_of_a_template_is_explained() -> None:
+    names = {name.removesuffix(".a.b") for name in table("providers", "Names")}
+    wanted = {*PLAIN_NAMES, *(f"{kind}.NAME" for kind in KINDS)} - {"json.NAME", "item.NAME"}
+    assert names == wanted | {"json", "item"}
+
+
+def test_every_function_and_every_canonical_rendering_is_explained() -> None:
+    assert set(table("providers", "Functions")) == {*FUNCTIONS, "sign"}
+    assert set(table("providers", "Canonical renderings")) == set(CANONICAL)
+
+
+def test_everything_that_a_handshake_may_need_is_explained() -> None:
+    assert set(table("providers", "Handshakes")) == set(Proof)
 
 
 # Words
@@ -230,12 +281,35 @@ def test_every_python_sample_is_python(page: Path) -> None:
         compile("\n" * (line - 1) + code, str(page), "exec")
 
 
-def test_every_sample_of_a_source_is_one() -> None:
-    pages = (ROOT / "docs" / "configuration.md", ROOT / "CONTRIBUTING.md", ROOT / "README.md")
-    samples = [text for page in pages for _, text in blocks(page, "toml")]
-    assert len(samples) >= len(pages)
-    for sample in samples:
-        SourceFile.model_validate(tomllib.loads(sample))
+def samples_of_sources() -> list[Any]:
+    pages = [ROOT / "docs" / f"{name}.md" for name in ("configuration", "providers")]
+    pages += [ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+    found = [(page, line, text) for page in pages for line, text in blocks(page, "toml")]
+    return [pytest.param(text, id=f"{page.name}:{line}") for page, line, text in found]
+
+
+@pytest.mark.parametrize("sample", samples_of_sources())
+def test_every_sample_of_a_source_is_one_that_could_be_used(sample: str, tmp_path: Path) -> None:
+    file = SourceFile.model_validate(tomllib.loads(sample))
+    references = [*file.secrets, *file.options.values()]
+    environ = {each.removeprefix("env:"): _secret(file) for each in references}
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "gateway.toml").touch()
+    (tmp_path / "sources" / "shop.toml").write_text(sample, encoding="utf-8")
+    load_config(tmp_path, environ)  # raises ConfigError with every fault
+
+
+def _secret(file: SourceFile) -> str:
+    """What such a sample could have for a secret."""
+    if getattr(file.verify, "algorithm", None) == "ed25519":
+        return PUBLIC_KEY.hex() if getattr(file.verify, "key_encoding", "") == "hex" else PEM
+    return "user:passwd" * 2 if getattr(file.verify, "scheme", "") == "basic-auth" else PUBLIC_KEY.hex()
+
+
+def test_every_scheme_has_a_sample() -> None:
+    schemes = schema_of("source")["properties"]["verify"]["discriminator"]["mapping"]
+    text = page_text("providers")
+    assert [each for each in schemes if f'scheme = "{each}"' not in text] == []
 
 
 def shown_commands() -> list[Any]:

@@ -22,6 +22,8 @@ class Identity(Strict):
     event_id: tuple[TemplateText, ...] = ()
     event_id_signed: bool = True
     """Whether the proof covers the id. If not, the same signed bytes with another id are a repeat."""
+    trust_unsigned_id: bool = False
+    """Take such a repeat for another event: for senders that may mean the same twice, and no loss."""
     id_prefix: str = ""
     """What the provider's ids begin with: for the ids of samples that we send."""
     event_type: tuple[TemplateText, ...] = ()
@@ -34,7 +36,7 @@ class Identity(Strict):
         return IdentityRules(
             tuple(template(text, options) for text in self.event_id),
             tuple(template(text, options) for text in self.event_type),
-            self.event_id_signed,
+            self.event_id_signed or self.trust_unsigned_id,
             self.batch,
             self.batch_field,
         )

@@ -1,6 +1,6 @@
 """The `[verify]` table: how a provider proves origin, and the scheme that it builds."""
 
-from typing import Annotated
+from typing import Annotated, Final, get_args
 
 from pydantic import Field
 
@@ -14,15 +14,18 @@ from gateway.catalogue.tokens import (
     UnverifiedVerify,
 )
 
-Verify = Annotated[
+Table = (
     SignatureVerify
     | TokenVerify
     | BasicAuthVerify
     | JwtVerify
     | MessageSignatureVerify
-    | UnverifiedVerify,
-    Field(discriminator="scheme"),
-]
+    | UnverifiedVerify
+)
+Verify = Annotated[Table, Field(discriminator="scheme")]
+SCHEMES: Final[tuple[str, ...]] = tuple(
+    get_args(table.model_fields["scheme"].annotation)[0] for table in get_args(Table)
+)
 
 
 def key_source_of(verify: Verify) -> KeySourceFile | None:

@@ -73,11 +73,16 @@ def _as_written(node: Any) -> Any:
     node = _without_null(node)
     default = _default(node)
     written = {
-        key: _as_written(value)
+        key: _properties(value) if key == "properties" else _as_written(value)
         for key, value in node.items()
         if key != "default" and not (key == "title" and isinstance(value, str))
     }
     return written if default is None else {**written, "default": default}
+
+
+def _properties(named: dict[str, Any]) -> dict[str, Any]:
+    """Keys of a file, of which one may be named `default`."""
+    return {name: _as_written(value) for name, value in named.items()}
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +99,9 @@ def _default(node: dict[str, Any]) -> Any:
     match node.get("default"):
         case dict():
             return None
-        case float(seconds) if node.get("type") == "string":
+        case float(seconds) if "string" in [
+            each.get("type") for each in (node, *node.get("anyOf", ()))
+        ]:
             return duration_text(seconds)
         case int(size) if {"type": "integer", "minimum": 0} in node.get("anyOf", ()):
             return size_text(size)

@@ -17,6 +17,7 @@ from gateway.cli.shared.printing import http_url, print_json, print_text, printa
 if TYPE_CHECKING:
     from gateway.core.request import InboundRequest
     from gateway.core.source import Source
+    from gateway.samples import Sample
     from gateway.signing import Draft
 
 STALE_SECONDS: Final = 3600.0
@@ -125,31 +126,34 @@ def _draft(
     changes: tuple[Change, ...],
     event_id: str | None,
 ) -> "Draft":
-    from gateway.signing import Draft, new_event_id, with_values
+    from gateway.signing import Draft, new_event_id, sample_draft
 
+    new_id = event_id or new_event_id(source.preset)
     if data is not None:
         content_type = FORM if data.suffix == ".form" else "application/json"
-        body, kind = data.read_bytes(), event_type
-    else:
-        body, kind, content_type = _sample(source, event_type)
-    if changes:
-        try:
-            body = with_values(body, dict(changes))
-        except ValueError as error:
-            fail(FAILED, f"--set {error}")
-    return Draft(body, content_type, kind, event_id or new_event_id(source.preset))
+        return Draft(_changed(data.read_bytes(), changes), content_type, event_type, new_id)
+    sample = _sample(source, event_type)
+    return sample_draft(source, sample, new_id, _changed(sample.body, changes))
 
 
-def _sample(source: "Source", event_type: str | None) -> tuple[bytes, str, str]:
+def _changed(body: bytes, changes: tuple[Change, ...]) -> bytes:
+    from gateway.signing import with_values
+
+    try:
+        return with_values(body, dict(changes)) if changes else body
+    except ValueError as error:
+        fail(FAILED, f"--set {error}")
+
+
+def _sample(source: "Source", event_type: str | None) -> "Sample":
     from gateway import samples
 
     if source.preset is None or source.preset not in samples.presets():
         fail(NOT_FOUND, f"There are no samples for source {source.name!r}: give --data FILE.")
     try:
-        sample = samples.load(source.preset, event_type or samples.types(source.preset)[0])
+        return samples.load(source.preset, event_type or samples.types(source.preset)[0])
     except samples.UnknownSample as error:
         fail(NOT_FOUND, str(error))
-    return sample.body, sample.type, sample.content_type
 
 
 def _request(source: "Source", draft: "Draft", *, bad_signature: bool, stale: bool) -> "InboundRequest":

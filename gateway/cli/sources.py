@@ -10,9 +10,11 @@ from gateway.cli.shared.listing import ListingGroup
 from gateway.cli.shared.options import json_option, place_options
 from gateway.cli.shared.printing import print_json, short
 from gateway.cli.shared.tables import print_table
+from gateway.cli.shared.uses import use_facts, uses_of
 
 if TYPE_CHECKING:
     from gateway.application import Application
+    from gateway.core.reply import Reply, ReplyTemplate
     from gateway.core.source import Source
     from gateway.sources import SourceFile
 
@@ -63,9 +65,12 @@ def list_sources(as_json: bool) -> None:
 @place_options
 @json_option
 def show_source(name: str, as_json: bool) -> None:
-    """Show one source: what its file, its preset and the defaults add up to."""
+    """Show one source: what its file, its preset and the defaults add up to; which secrets are used."""
     app = load_or_exit()
-    show_facts(facts_of(source_or_exit(app, name), app), as_json=as_json)
+    facts = facts_of(source_or_exit(app, name), app)
+    uses = uses_of(app, name)
+    facts["secret_use"] = use_facts(uses, facts["secrets"], as_json=as_json)
+    show_facts(facts, as_json=as_json)
 
 
 def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
@@ -80,6 +85,7 @@ def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
         "methods": list(source.methods),
         "preset": source.preset,
         "scheme": _scheme_of(source, file),
+        "url": source.url,
         "secrets": list(file.secrets),
         "queue": source.queue,
         "allow_ips": None if networks is None else [str(network) for network in networks],
@@ -88,6 +94,7 @@ def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
         "max_body": source.max_body,
         "dedup_window": source.dedup_window,
         "retention": source.retention,
+        "on_bad_signature": "quarantine" if source.quarantine else "refuse",
         "revive_dead": source.revive_dead,
         "attempt_timeout": source.attempt_timeout,
         "concurrency": source.concurrency,
@@ -101,16 +108,22 @@ def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
             "event_id": [template.text for template in source.identity.event_id],
             "event_type": [template.text for template in source.identity.event_type],
         },
-        "acknowledge": {
-            "status": answer.status,
-            "body": answer.body.decode(),
-            "content_type": answer.content_type,
-        },
+        "acknowledge": _answer(answer),
         **_facts_of_preset(source.preset),
         "processors": [
             {"name": each.name, "events": list(each.events), "origin": short(each.origin)}
             for each in wanting
         ],
+    }
+
+
+def _answer(answer: "Reply | ReplyTemplate") -> dict[str, Any]:
+    """The acknowledgement; what it echoes of the request is shown as the template has it."""
+    body = answer.body
+    return {
+        "status": answer.status,
+        "body": body.decode() if isinstance(body, bytes) else body.text,
+        "content_type": answer.content_type,
     }
 
 

@@ -6,6 +6,7 @@ and only when a field that needs it is asked for.
 
 import json
 import math
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -19,6 +20,7 @@ ROOT: Final = "$"
 MISSING: Final = object()
 MAX_FORM_FIELDS: Final = 1000
 FORM_TYPE: Final = b"application/x-www-form-urlencoded"
+FORM_START: Final = re.compile(rb"[A-Za-z0-9_.%+-]+=")
 
 
 class Fields:
@@ -64,17 +66,23 @@ class Fields:
     def form(self) -> dict[str, bytes]:
         """The body's form fields; the last value of a repeated one; empty when it is no form."""
         if self._form is None:
-            content_type = self.request.headers.one(b"content-type") or b""
-            if content_type.lower().startswith(FORM_TYPE):
+            if self._is_form():
                 self._form = parse_form(self.request.body)
             else:
+                content_type = self.request.headers.one(b"content-type") or b""
                 self._form = parse_multipart(self.request.body, content_type, MAX_FORM_FIELDS)
         return self._form
 
     def pairs(self) -> list[tuple[bytes, bytes]] | None:
         """The body's form fields in order, repeated ones too; None when it is no URL-encoded form."""
-        content_type = self.request.headers.one(b"content-type") or b""
-        return parse_pairs(self.request.body) if content_type.lower().startswith(FORM_TYPE) else None
+        return parse_pairs(self.request.body) if self._is_form() else None
+
+    def _is_form(self) -> bool:
+        """By its content type; a body of no type at all is one where it begins like one (RFC 9110, 8.3)."""
+        types, body = self.request.headers.all(b"content-type"), self.request.body
+        if not types:
+            return FORM_START.match(body) is not None
+        return len(types) == 1 and types[0].lower().startswith(FORM_TYPE)
 
     def query(self) -> dict[str, bytes]:
         if self._query is None:

@@ -19,13 +19,13 @@ MAX_BATCH: Final = 2000  # one script call stores them all: more would hold Redi
 class IdentityRules:
     """Where a provider puts the event's id and type: the first template that resolves wins.
 
-    `id_signed`: whether the proof covers the id. `batch`: the path of the array whose items are events,
+    `id_proven`: the proof covers the id, or it is believed without. `batch`: the path of the array whose items are events,
     in the body, or in its form field `batch_field`.
     """
 
     event_id: tuple[Template, ...] = ()
     event_type: tuple[Template, ...] = ()
-    id_signed: bool = True
+    id_proven: bool = True
     batch: str | None = None
     batch_field: str | None = None
 
@@ -66,7 +66,7 @@ def _event(
         key = event_id(source, "id", provider_id)
     else:
         key = event_id(source, "body", hashlib.sha256(body).digest())
-    unproven = provider_id is not None and not rules.id_signed and verified.signed
+    unproven = provider_id is not None and not rules.id_proven and verified.signed
     return Event(
         id=key,
         source=source,

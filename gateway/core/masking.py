@@ -92,6 +92,4 @@ def _masked(place: str, value: bytes, proof: Collection[str]) -> bytes:
 
 def is_proof(place: str, proof: Collection[str]) -> bool:
     """Whether `header.x-door` is among them. A header's name may end with `*`: all that begin so."""
-    return any(
-        place.startswith(each[:-1]) if each.endswith("*") else place == each for each in proof
-    )
+    return any(place.startswith(each[:-1]) if each.endswith("*") else place == each for each in proof)

@@ -2,13 +2,15 @@
 
 A preset describes with them what is signed, where the event's id and type are, and what is answered.
 
-``{NAME}`` is a name's bytes, ``{A + '.' + B | sha256 | hex}`` several names' bytes and a text, joined and
-put through functions. ``[...]`` is left out when a name in it is missing; ``[[`` and ``]]`` are brackets.
+``{NAME}`` is a name's bytes, ``{A + '.' + B | sha256 | hex}`` several names' bytes and a text, joined
+and put through functions. ``[...]`` is left out when a name in it is missing; ``[[`` and ``]]`` are
+brackets.
 
 Names: ``body``, ``method``, ``url`` (the public URL with its query), ``url.base`` (without it), ``ts``
 (the signed timestamp's text), ``secret``, and ``header.NAME``, ``query.NAME``, ``form.NAME``,
 ``json.a.b``, ``form_json.FIELD.a.b``, ``item.a.b`` (the current item of a batch), ``canonical.NAME``
-(see `core/canonical.py`), ``config.NAME`` (an option of the source). A dot in a JSON key is ``\\.``.
+(see `core/canonical`), ``header_json.HEADER.a.b`` (in JSON that a header has in base64),
+``config.NAME`` (an option of the source). A dot in a JSON key is ``\\.``.
 """
 
 import re
@@ -93,21 +95,20 @@ class Template:
 def _render(parts: Iterable[Part], fields: Fields, known: Known) -> list[bytes] | None:
     rendered: list[bytes] = []
     for part in parts:
-        if isinstance(part, bytes):
-            rendered.append(part)
-        elif isinstance(part, Segment):
+        if isinstance(part, Segment):
             rendered += _render(part.parts, fields, known) or ()
+            continue
+        if isinstance(part, Reference):
+            value = resolve(part, fields, known)
         else:
-            value = _value(part, fields, known)
-            if value is None:
-                return None
-            rendered.append(value)
+            value = part if isinstance(part, bytes) else _computed(part, fields, known)
+        if value is None:
+            return None
+        rendered.append(value)
     return rendered
 
 
-def _value(part: Reference | Computed, fields: Fields, known: Known) -> bytes | None:
-    if isinstance(part, Reference):
-        return resolve(part, fields, known)
+def _computed(part: Computed, fields: Fields, known: Known) -> bytes | None:
     joined = _render(part.operands, fields, known)
     value = b"".join(joined) if joined is not None else None
     for name in part.functions:
@@ -118,6 +119,9 @@ def _value(part: Reference | Computed, fields: Fields, known: Known) -> bytes | 
 
 
 def resolve(reference: Reference, fields: Fields, known: Known = NOTHING) -> bytes | None:
+    lookup = LOOKUPS.get(reference.kind)
+    if lookup:
+        return lookup(fields, reference.name)
     match reference.kind:
         case "body":
             return fields.request.body
@@ -133,10 +137,7 @@ def resolve(reference: Reference, fields: Fields, known: Known = NOTHING) -> byt
             return known.secret
         case "canonical":
             return CANONICAL[reference.name](fields, known.secret)
-        case "config":  # not bound: nobody has set the option
-            return None
-        case kind:
-            return fields.lookup(kind, reference.name)
+    return None  # config.NAME, not bound: nobody has set the option
 
 
 def _references(parts: Iterable[Part]) -> Iterator[Reference]:
@@ -194,8 +195,9 @@ def _expression(piece: str, text: str) -> Reference | Computed:
             known = ", ".join(("sign", *FUNCTIONS))
             raise TemplateError(f"unknown function {function!r} in template {text!r}; known: {known}")
     first, *more = operands
-    alone = not more and not functions and isinstance(first, Reference)
-    return first if alone else Computed(operands, tuple(functions))
+    if isinstance(first, Reference) and not more and not functions:
+        return first
+    return Computed(operands, tuple(functions))
 
 
 def _operand(piece: str, text: str) -> bytes | Reference:

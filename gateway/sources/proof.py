@@ -109,7 +109,9 @@ def _load_keys(
 
 
 def is_unverified(file: SourceFile) -> bool:
-    return isinstance(file.verify, UnverifiedVerify)
+    """By its own table, or because its provider proves nothing."""
+    preset = load_preset(file.preset) if file.preset in preset_names() else None
+    return isinstance(preset.verify if preset else file.verify, UnverifiedVerify)
 
 
 def secret_values(file: SourceFile, environ: Mapping[str, str]) -> list[SecretValue]:

@@ -9,18 +9,21 @@ from structlog.testing import capture_logs
 
 from gateway.adapters.http.edge import Deployment, Edge, Limits
 from gateway.adapters.http.health import Readiness, health_app
+from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
 from gateway.adapters.http.metrics import Counters
 from gateway.adapters.ledger.redis_clients import async_client
-from gateway.core.event import Event
-from gateway.core.outcomes import Acceptance
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.core.event import Arrival, Event
+from gateway.core.outcomes import Acceptance, Refusal
+from gateway.core.request import InboundRequest
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference
 from gateway.ingest import Ingest
 
 NOW = 1_700_000_000.0
-TOKEN = TokenScheme(Reference("header", "x-token"))
+TOKEN = TokenScheme((Reference("header", "x-token"),))
 SHOP = Source("shop", "/hooks/shop", "shop", TOKEN, (TOKEN.load_key(b"right"),), max_body=1000)
 DECOY = Source("unknown", "", "", TOKEN, (TOKEN.load_key(b"nobody has it"),), max_body=1000)
 RIGHT = (b"x-token", b"right")
@@ -63,29 +66,41 @@ class Rig:
     asked: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     lines: list[Any] = field(default_factory=list)
-    counters: Counters = field(default_factory=Counters)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    counters: Counters = field(init=False)
 
     def __post_init__(self) -> None:
         decoy = replace(DECOY, trusted_proxies=self.sources[0].trusted_proxies)
         by_name = {source.name: source for source in self.sources}
-        ingest = Ingest(self, self, self._route, 0.5)
-        deployment = Deployment(by_name, decoy, ingest, Flood(self.asked, self.flood), self.limits)
         nowhere = async_client("redis://127.0.0.1:1", 0.1)
+        lasting = Lasting.of(nowhere, Keys())
+        self.counters = lasting.counters
+        ingest = Ingest(
+            self, self, self._route, lasting.keys, lasting.lessons, self, lasting.visits, 0.5
+        )
+        deployment = Deployment(by_name, decoy, ingest, Flood(self.asked, self.flood), self.limits)
         health = health_app(Readiness(nowhere, "always"))
-        self.edge = Edge(deployment, health, self.counters, lambda: NOW)
+        self.edge = Edge(deployment, health, lasting, lambda: NOW)
 
     async def charge(self, source: Source) -> float | None:
         self.asked.append("quota")
         return self.wait
 
-    async def accept(self, event: Event, source: Source, processors: tuple[str, ...]) -> Acceptance:
+    async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:
         self.asked.append("ledger")
         if self.error:
             raise self.error
         if self.hang:
             await asyncio.Event().wait()
-        self.events.append(event)
-        return Acceptance.ACCEPTED
+        self.events += [each.event for each in arrivals]
+        return [Acceptance.ACCEPTED] * len(arrivals)
+
+    def note(self, request: InboundRequest, source: Source, reason: Refusal) -> None:
+        self.refused.append((source.name, reason))
+
+    async def quarantine(self, request: InboundRequest, source: Source, reason: Refusal) -> bool:
+        self.refused.append((source.name, reason))
+        return True
 
     def _route(self, source: str, event_type: str) -> tuple[str, ...]:
         return ("archive",)

@@ -44,8 +44,16 @@ class Delivery:
 @dataclass(slots=True)
 class Event:
     source: str
+    content: str = ""  # what was signed, where it counts
     deliveries: list[Delivery] = field(default_factory=list)
     ended: int | None = None
+
+    @property
+    def state(self) -> str:
+        states = {each.state for each in self.deliveries}
+        if "dead" in states:
+            return "dead"
+        return "done" if states == {"done"} else "pending"
 
 
 @dataclass(slots=True)
@@ -77,19 +85,22 @@ class Model:
             del self.events[name]
         return list(gone.values())
 
-    def accept(self, source: str, value: str, processors: int) -> str:
+    def first_with(self, source: str, content: str) -> Event | None:
+        same = (each for each in self.events.values() if each.source == source)
+        return next((each for each in same if content and each.content == content), None)
+
+    def accept(self, source: str, value: str, processors: int, content: str = "") -> str:
         event = self.events.get(source + value)
         if event is None:
-            event = self.events[source + value] = Event(source)
+            if first := self.first_with(source, content):
+                return first.state
+            event = self.events[source + value] = Event(source, content)
             for number in range(1, processors + 1):
                 name = delivery_id(an_event(value, source).id, number)
                 event.deliveries.append(Delivery(name, event, self.clock + LOOK))
             return "accepted"
-        states = {each.state for each in event.deliveries}
-        if "dead" not in states:
-            return "done" if states == {"done"} else "pending"
-        if not SOURCES[source].revive_dead:
-            return "dead"
+        if event.state != "dead" or not SOURCES[source].revive_dead:
+            return event.state
         words = [self.replay(each) for each in event.deliveries if each.state == "dead"]
         return "revived" if "replayed" in words else "dead"
 

@@ -56,7 +56,10 @@ def a_source(name: str = "github", **changes: Any) -> Source:
 GITHUB: Final = a_source()
 
 
-def an_event(value: str = "1", source: str = "github", body: bytes = b"{}") -> Event:
+def an_event(
+    value: str = "1", source: str = "github", body: bytes = b"{}", *, content: str = ""
+) -> Event:
+    """`content` names what was signed; without it the event has no proof."""
     return Event(
         id=event_id(source, "id", value.encode()),
         source=source,
@@ -65,7 +68,12 @@ def an_event(value: str = "1", source: str = "github", body: bytes = b"{}") -> E
         headers=((b"X-GitHub-Event", b"push"), (b"X-Odd", b"\xff\xfe")),
         body=body,
         received_at=0.0,
+        proof=a_proof(content, source) if content else "",
     )
+
+
+def a_proof(content: str, source: str = "github") -> str:
+    return event_id(source, "signed", content.encode())
 
 
 def a_delivery(value: str = "1", number: int = 1, source: str = "github") -> str:

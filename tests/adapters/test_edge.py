@@ -10,9 +10,10 @@ import pytest
 
 from gateway.adapters.http.edge import Limits
 from gateway.core.addresses import AllowedAddresses, parse_network
-from gateway.core.handshake import Handshake, Reply
+from gateway.core.handshake import Condition, Handshake, Proof
+from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.template import compile_template
-from gateway.ingest import Unavailable
+from gateway.ports import Unavailable
 from tests.adapters.edge_rig import GONE, NOW, RIGHT, SHOP, WRONG, Header, Rig, Sent, chunk
 
 FORBIDDEN = replace(SHOP, allowed=AllowedAddresses((parse_network("203.0.113.0/24"),)))
@@ -227,7 +228,8 @@ def test_no_content_has_no_body_whatever_the_source_wants() -> None:
 
 
 def test_a_handshake_is_answered_with_a_plain_echo() -> None:
-    echo = Handshake("GET", compile_template("{query.challenge}"), signed=False)
+    reply = ReplyTemplate(body=compile_template("{query.challenge}"))
+    echo = Handshake(Condition("GET"), reply, Proof.NONE)
     rig = Rig([replace(SHOP, handshakes=(echo,))])
     answer = rig.call(method="GET", query=b"challenge=abc")
     assert (answer.status, answer.body) == (200, b"abc")

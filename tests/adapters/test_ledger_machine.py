@@ -27,7 +27,7 @@ from gateway.adapters.ledger.calls import NotClaimed
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Decision, Wait
 from tests.adapters.ledger_model import SOURCES, Delivery, Model
-from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig
+from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig, a_proof, an_event
 from tests.adapters.rq_books import assert_true, empty, has_job, run_scheduler, storm
 
 DEEP: Final = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
@@ -40,7 +40,8 @@ SETTINGS: Final = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate, Phase.shrink],
 )
-PROCESSORS: Final = {"1": ["a"], "2": ["a", "b"]}
+PROCESSORS: Final = {"1": ["a"], "2": ["a", "b"], "3": ["a", "b"]}
+CONTENT: Final = {"1": "same", "2": "", "3": "same"}  # one of "1" and "3" is the other under a new id
 DECISIONS: Final[list[Decision | None]] = [DONE, Wait(0.0), Wait(2 * LEASE / 1000), EXHAUSTED, None]
 MISFORTUNES: Final = (
     *("ask_rq", "run_the_scheduler_of_rq", "empty_the_queue", "delete_the_list", "pop_and_forget"),
@@ -86,15 +87,23 @@ class Ledger(RuleBasedStateMachine):
 
     # What a gateway does.
 
-    @rule(source=queues, value=st.sampled_from(sorted(PROCESSORS)))
-    def accept(self, source: str, value: str) -> None:
-        processors = PROCESSORS[value]
+    @rule(source=queues, values=st.lists(st.sampled_from(sorted(PROCESSORS)), min_size=1, max_size=3))
+    def accept(self, source: str, values: list[str]) -> None:
         resting = {each.id for each in self.model.deliveries() if each.state != "dead"}
-        wanted = self.model.accept(source, value, len(processors))
-        assert self.rig.accept(value, source=SOURCES[source], processors=processors) == [wanted]
-        for each in self.model.events[source + value].deliveries:
-            if wanted in ("accepted", "revived") and each.id not in resting:
-                self.rang(each)
+        wanted = [
+            self.model.accept(source, each, len(PROCESSORS[each]), CONTENT[each]) for each in values
+        ]
+        events = [an_event(each, source, content=CONTENT[each]) for each in values]
+        rows = [
+            (event, SOURCES[source], PROCESSORS[each])
+            for event, each in zip(events, values, strict=True)
+        ]
+        assert self.rig.run(ledger.accept(rows, LOOK)) == wanted
+        for value, word in zip(values, wanted, strict=True):
+            if word in ("accepted", "revived"):
+                for each in self.model.events[source + value].deliveries:
+                    if each.id not in resting:
+                        self.rang(each)
 
     @rule()
     def sweep(self) -> None:
@@ -287,6 +296,18 @@ class Ledger(RuleBasedStateMachine):
             else:
                 assert lives[0] > 0
                 assert (lives[1] > 0) is self.model.has_body(event)
+
+    @invariant()
+    def a_proof_lives_exactly_as_the_record_of_its_event(self) -> None:
+        proofs = set()
+        for event in self.model.events.values():
+            if event.content:
+                record = self.rig.keys.event("evt_" + event.deliveries[0].id[4:30])
+                proof = self.rig.keys.proof(a_proof(event.content, event.source))
+                assert self.rig.raw("PEXPIRETIME", proof) == self.rig.raw("PEXPIRETIME", record)
+                assert self.rig.raw("GET", proof).decode() == event.deliveries[0].id[4:30]
+                proofs.add(proof)
+        assert set(self.rig.scan("hookline:proof:*")) == proofs
 
     @invariant()
     def rq_shows_the_truth(self) -> None:

@@ -10,11 +10,12 @@ from redis.exceptions import RedisError
 
 from gateway import __version__
 from gateway.adapters.http.metrics import BUCKETS, Counters, Snapshot, read_snapshot, render
+from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.outcomes import Outcome
 from tests.adapters.edge_rig import Rig as EdgeRig
-from tests.adapters.ledger_rig import Rig
+from tests.adapters.ledger_rig import Rig, a_source, an_event
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 GITHUB = (("github", "github"),)
@@ -133,6 +134,15 @@ def test_deliveries_are_shown_open_queued_and_dead(redis_url: str, redis: "Redis
     assert found[series("dead_lettered_total", source="github", reason="exhausted")] == 1
     attempts = series("attempts_total", source="github", processor="archive", outcome="failed")
     assert found[attempts] == 1
+
+
+def test_known_content_under_a_new_id_is_counted(redis_url: str, redis: "Redis") -> None:
+    rig = Rig(redis)
+    for value in "123":
+        rig.run(ledger.accept([(an_event(value, content="same"), a_source(), ["archive"])]))
+    found = scrape(redis_url)
+    assert found[series("replayed_events_total", source="github")] == 2
+    assert found[series("open_deliveries", source="github")] == 1
 
 
 def test_the_oldest_waiting_delivery_tells_how_long_nobody_came(redis_url: str, redis: "Redis") -> None:

@@ -1,4 +1,4 @@
-"""`sources`, `presets`, `plugins`, `schema` and `dashboard`, each through its command line."""
+"""`sources`, `plugins`, `schema` and `dashboard`, each through its command line."""
 
 import json
 import os
@@ -20,7 +20,6 @@ from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run
 from gateway.application import Application
-from gateway.catalogue import preset_names
 from gateway.cli import main
 from gateway.cli.dashboard import replayer
 from gateway.cli.schema import TITLES, schema_of
@@ -190,33 +189,6 @@ def test_a_size_of_more_than_four_digits_is_rounded_and_shows_it(size: int, text
 )
 def test_a_duration_is_rounded_likewise(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
-
-
-# presets
-
-
-def test_presets_lists_every_preset_when_called_bare(place: Place) -> None:
-    lines = hookline(place, "presets").stdout.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(preset_names())
-
-
-def test_a_preset_is_shown_with_its_handshakes_and_its_tolerance(place: Place) -> None:
-    text = hookline(place, "presets", "show", "slack").stdout
-    facts = dict(line.split(maxsplit=1) for line in text.splitlines())
-    assert facts["verify.timestamp.tolerance"] == "5m"
-    assert facts["handshakes[0].when_json.type"] == "url_verification"
-
-
-def test_presets_are_data_with_json(place: Place) -> None:
-    assert [each["id"] for each in data_of(hookline(place, "presets", "--json"))] == list(
-        preset_names()
-    )
-    assert data_of(hookline(place, "presets", "show", "stripe", "--json"))["name"] == "Stripe"
-
-
-def test_an_unknown_preset_is_not_found_and_the_nearest_is_offered(place: Place) -> None:
-    result = hookline(place, "presets", "show", "strip")
-    assert (result.exit_code, "did you mean 'stripe'" in result.stderr) == (3, True)
 
 
 # plugins

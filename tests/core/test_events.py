@@ -1,19 +1,22 @@
 """Ids: the same webhook always has the same one, and no two webhooks share one."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.catalogue import load_preset
 from gateway.core.event import Event, delivery_id, event_id, event_of
-from gateway.core.identity import IdentityRules, identify, readable
+from gateway.core.fields import Fields
+from gateway.core.identity import MAX_BATCH, IdentityRules, identify, readable
 from gateway.core.request import InboundRequest
 from gateway.core.schemes.unverified import UnverifiedScheme
 from gateway.core.source import Source
 from gateway.core.verification import VerifiedRequest, verify
 
-from .examples import NOW, SCHEMES, keys, request, rules
+from .examples import NOW, keys, request, rules
 
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,10}", fullmatch=True)
 triples = st.tuples(names, st.sampled_from(["id", "body"]), st.binary(max_size=20))
@@ -25,7 +28,8 @@ STRIPE = rules(["{json.id}"], ["{json.type}"])
 def identified(incoming: InboundRequest, found: IdentityRules, source: str = "x") -> Event:
     verified = verify(incoming, UnverifiedScheme(), [], NOW)
     assert isinstance(verified, VerifiedRequest)
-    return identify(verified, source, found)
+    (event,) = identify(verified, source, found)
+    return event
 
 
 @given(triples, triples)
@@ -172,8 +176,85 @@ def test_what_is_no_delivery_id_is_told(text: str) -> None:
 
 
 def test_a_source_never_shows_its_keys_and_takes_post() -> None:
-    scheme = SCHEMES["gitlab"]
+    scheme = load_preset("gitlab").verify.build()
     source = Source("a", "/hooks/a", "a", scheme, tuple(keys(scheme)))
     assert "the-secret" not in repr(source)
     assert "keys" not in repr(source)
     assert source.methods == ("POST",)
+
+
+PROVEN = (b"signed-1",)
+UNSIGNED = replace(GITHUB, id_proven=False)
+
+
+def proof_of(found: IdentityRules, *headers: tuple[bytes, bytes], signed: tuple[bytes, ...]) -> str:
+    incoming = request(*headers)
+    proven = VerifiedRequest(incoming, Fields(incoming), 0, signed)
+    return identify(proven, "x", found)[0].proof
+
+
+def github(guid: bytes, kind: bytes = b"push") -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"x-github-delivery", guid), (b"x-github-event", kind))
+
+
+def test_the_same_signed_bytes_with_another_unsigned_id_have_one_proof() -> None:
+    first = proof_of(UNSIGNED, *github(b"1"), signed=PROVEN)
+    assert first
+    assert first == proof_of(UNSIGNED, *github(b"2"), signed=PROVEN)
+    assert first != proof_of(UNSIGNED, *github(b"1"), signed=(b"signed-2",))
+
+
+def test_one_body_for_two_types_is_two_proofs() -> None:
+    """Shopify sends one body as orders/create and as orders/paid: neither may be lost."""
+    paid = proof_of(UNSIGNED, *github(b"2", b"orders/paid"), signed=PROVEN)
+    assert paid != proof_of(UNSIGNED, *github(b"1", b"orders/create"), signed=PROVEN)
+
+
+def test_no_boundary_between_signed_parts_makes_two_proofs_alike() -> None:
+    one = proof_of(UNSIGNED, *github(b"1"), signed=(b"ab", b"c"))
+    assert one != proof_of(UNSIGNED, *github(b"1"), signed=(b"a", b"bc"))
+
+
+def test_a_signed_id_a_missing_id_and_a_token_need_no_proof() -> None:
+    assert not proof_of(GITHUB, *github(b"1"), signed=PROVEN)
+    assert not proof_of(UNSIGNED, signed=PROVEN)
+    assert not proof_of(UNSIGNED, *github(b"1"), signed=())
+
+
+BATCH = replace(rules(["{item.id}", "{json.id}"], ["{item.type}", "{json.type}"]), batch="events")
+
+
+def batch(body: bytes, found: IdentityRules = BATCH) -> tuple[Event, ...]:
+    verified = verify(request(body=body), UnverifiedScheme(), [], NOW)
+    assert isinstance(verified, VerifiedRequest)
+    return identify(verified, "x", found)
+
+
+def test_an_item_has_its_own_bytes_id_and_type() -> None:
+    found = batch(b'{"type": "many", "events": [{"id":"a", "n": 1.10}, {"id" : "b", "type": "t"}]}')
+    assert [(each.provider_id, each.type, each.body) for each in found] == [
+        ("a", "many", b'{"id":"a", "n": 1.10}'),
+        ("b", "t", b'{"id" : "b", "type": "t"}'),
+    ]
+
+
+def test_the_requests_own_id_never_makes_one_event_of_its_items() -> None:
+    found = batch(b'{"id": "request-1", "events": [{"n": 1}, {"n": 2}, {"n": 1}]}')
+    assert [each.provider_id for each in found] == ["", "", ""]
+    assert found[0].id == found[2].id != found[1].id
+
+
+@pytest.mark.parametrize("body", [b'{"id": "r"}', b'{"id": "r", "events": 3}', b"no json", b""])
+def test_what_is_no_batch_is_one_event_as_it_is(body: bytes) -> None:
+    (event,) = batch(body)
+    assert event.body == body
+    assert event.provider_id == ("r" if body.startswith(b"{") else "")
+
+
+def test_a_batch_beyond_all_bounds_is_one_event_as_it_is() -> None:
+    body = b'{"events": [%b]}' % b",".join([b"1"] * (MAX_BATCH + 1))
+    assert [each.body for each in batch(body)] == [body]
+
+
+def test_an_empty_batch_has_no_events() -> None:
+    assert batch(b'{"events": []}') == ()

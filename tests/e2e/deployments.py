@@ -17,6 +17,16 @@ header = "X-Signature"
 event_id = ["{header.X-Event-Id}"]
 event_type = ["{json.type}"]
 """
+BATCHED: Final = """
+secrets = ["env:SECRET"]
+[verify]
+scheme = "signature"
+header = "X-Signature"
+[identity]
+batch = "events"
+event_id = ["{item.id}"]
+event_type = ["{item.type}"]
+"""
 NETWORKS: Final = 'allow_ips = ["203.0.113.0/24", "2001:db8::/32"]\n'
 SOURCES: Final = {
     "plain": 'max_body = "64KiB"' + SIGNED,
@@ -26,6 +36,8 @@ SOURCES: Final = {
     "behind-two": NETWORKS + "trusted_proxies = 2" + SIGNED,
     "limited": 'rate_limit = "20/day"' + SIGNED,
     "acked": SIGNED + '[acknowledge]\nstatus = 202\nbody = "[accepted]"\n',
+    "loose": SIGNED + "event_id_signed = false\n",
+    "batched": BATCHED,
     "stripe": 'preset = "stripe"\nsecrets = ["env:SECRET"]\n',
     "slack": 'preset = "slack"\nsecrets = ["env:SECRET"]\n',
 }

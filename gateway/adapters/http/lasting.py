@@ -11,7 +11,7 @@ from gateway.adapters.ledger.lessons import RedisLessons
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.refused import Refusals
 from gateway.adapters.ledger.secret_use import SecretUse
-from gateway.adapters.outbound.client import Client
+from gateway.adapters.outbound.calls import LateClient
 from gateway.adapters.outbound.keys import Keys as FetchedKeys
 from gateway.adapters.outbound.visits import Visits
 
@@ -26,13 +26,13 @@ class Lasting:
     secret_use: SecretUse
     lessons: RedisLessons
     refused: Refusals
-    client: Client
+    client: LateClient
     keys: FetchedKeys
     visits: Visits
 
     @classmethod
     def of(cls, redis: "Redis", names: Keys) -> "Lasting":
-        client = Client()
+        client = LateClient()
         return cls(
             redis=redis,
             names=names,

@@ -8,10 +8,11 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import httpx2
+
+from gateway.adapters.outbound.calls import Answer, Ask, FetchError
 
 TIMEOUT: Final = 2.0
 MOST_BYTES: Final = 256 * 1024
@@ -22,27 +23,6 @@ TUNNELS: Final = tuple(
 )
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-
-
-class FetchError(Exception):
-    """No answer. The message is one word for the log; it never contains a URL's path or a body."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What to call: `target` is path and query. Headers and body may hold credentials."""
-
-    host: str
-    target: str = field(repr=False)
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    body: bytes = field(repr=False)
 
 
 async def resolve(host: str) -> list[str]:

@@ -7,10 +7,10 @@ certificate which ends at noon is not taken a minute later.
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.adapters.outbound.budget import Budget
-from gateway.adapters.outbound.client import Answer, Ask, FetchError
+from gateway.adapters.outbound.calls import Answer, Ask, Fetcher, FetchError
 from gateway.core.key_request import KeyRequest
 from gateway.crypto.fetched import is_answer, read_keys
 from gateway.logs import LineBudget, logger
@@ -24,11 +24,6 @@ NOT_NOW: Final = (408, 425, 429)
 NOT_US: Final = (401, 403)
 
 Place = tuple[str, str, str, bytes]
-
-
-class Fetcher(Protocol):
-    async def fetch(self, ask: Ask) -> Answer:
-        """Raises FetchError."""
 
 
 @dataclass(frozen=True, slots=True)

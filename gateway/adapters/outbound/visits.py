@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from gateway.adapters.outbound.client import Ask, FetchError
-from gateway.adapters.outbound.keys import Fetcher
+from gateway.adapters.outbound.calls import Ask, Fetcher, FetchError
 from gateway.core.allowed_urls import AllowedUrl, allowed
 from gateway.logs import LineBudget, logger
 

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.cli.shared.deployment import load_or_exit
 from gateway.cli.shared.exits import NOT_FOUND, UNAVAILABLE, fail, fail_unknown
 from gateway.cli.shared.options import Moment
 from gateway.cli.shared.server import connect_or_exit
+from gateway.core.masking import is_proof, proof_places
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -86,18 +87,16 @@ class Desk:
         if headers is None:
             return None
         source = self.app.config.source(event.source)
-        proof = _proof_header(source.scheme) if source else ""
+        proof = proof_places(source.scheme) if source else frozenset()
         return [
-            (name, "***" if SECRET_HEADER.search(name) or name.lower() == proof else value)
+            (
+                name,
+                "***"
+                if SECRET_HEADER.search(name) or is_proof(f"header.{name.lower()}", proof)
+                else value,
+            )
             for name, value in headers
         ]
-
-
-def _proof_header(scheme: Any) -> str:
-    """The header that this scheme reads, however it may be called; empty when it reads none."""
-    place = getattr(scheme, "place", None)
-    header: bytes = getattr(scheme, "header", b"") or getattr(place, "name", "").encode()
-    return header.decode().lower()
 
 
 @contextmanager

@@ -52,6 +52,16 @@ def parse_moment(ctx: click.Context, param: click.Parameter, value: str | None) 
         raise click.BadParameter(f"{value!r} is no time: {mend}", ctx, param) from None
 
 
+def parse_span(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """A duration, in seconds."""
+    from gateway.units import parse_duration
+
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} {error}", ctx, param) from None
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 limit_option = click.option(

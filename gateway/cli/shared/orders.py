@@ -29,12 +29,14 @@ DISCARDS_A_SECOND: Final = 5000.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An operation of the ledger, and its words: "replay" asks for it, "replayed" says it was done."""
+    """An operation of the ledger, and its words: "replay" asks for it, "replayed" says it was done.
+    `noun`: one and several of what it works on."""
 
     verb: str
     word: str
     ledger: "Operation"
     rate: float
+    noun: tuple[str, str] = ("delivery", "deliveries")
 
 
 def replay_order(desk: "Desk", *, also_done: bool = False, rate: float = REPLAYS_A_SECOND) -> Order:
@@ -82,7 +84,7 @@ def carry_out(
 
     from gateway.replay import Pace, Steps
 
-    _agree(order.verb, len(deliveries), yes=yes)
+    agree(order.verb, len(deliveries), order.noun, yes=yes)
     results, trouble = list(refused), None
     with Patience() as clock, progress(order.verb, len(deliveries)) as advance:
         try:
@@ -104,14 +106,15 @@ def carry_out(
     sys.exit(status_of(words, order.word))
 
 
-def _agree(verb: str, many: int, *, yes: bool) -> None:
+def agree(verb: str, many: int, noun: tuple[str, str], *, yes: bool) -> None:
+    """Asks before it is done to several; where nobody can be asked, --yes must say so."""
     if yes or many < 2:
         return
-    deliveries = counted(many, "delivery", "deliveries")
+    said = counted(many, *noun)
     if not sys.stdin.isatty():
-        raise click.UsageError(f"This would {verb} {deliveries}: add --yes.")
+        raise click.UsageError(f"This would {verb} {said}: add --yes.")
     try:
-        agreed = click.confirm(f"{verb.capitalize()} {deliveries}?", err=True)
+        agreed = click.confirm(f"{verb.capitalize()} {said}?", err=True)
     except click.Abort:
         fail(INTERRUPTED, "Interrupted: nothing was done.")
     if not agreed:

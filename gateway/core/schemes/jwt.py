@@ -36,8 +36,8 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JwtScheme:
-    """`place` is where the token stands, after `prefix` (or without, if it is optional). `leeway` and `max_age` in seconds; with the
-    latter, a token must say when it was made (`iat`)."""
+    """`place` is where the token stands, after `prefix` (or without, if it is optional). `leeway` and
+    `max_age` in seconds; with the latter, a token must say when it was made (`iat`)."""
 
     place: Reference
     algorithms: Mapping[str, Algorithm]
@@ -67,7 +67,8 @@ class JwtScheme:
         if claims is None:
             return Refusal.MALFORMED_SIGNATURE
         # Time is judged last: only the genuine sender may learn about clocks.
-        return self._judge_claims(claims, fields) or self._judge_time(claims, now) or Match(matched, (token.signed,))
+        refusal = self._judge_claims(claims, fields) or self._judge_time(claims, now)
+        return refusal or Match(matched, (token.signed,))
 
     def sign(self, request: InboundRequest, key: Keys, now: float) -> InboundRequest:
         """For an algorithm with public keys, `key` holds the private one under its JWS name."""

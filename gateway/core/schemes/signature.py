@@ -42,7 +42,7 @@ class SignatureScheme:
         groups = self.places.read(fields)
         if isinstance(groups, Refusal):
             return groups
-        if not all(_says(fields, *each) for each in self.require):
+        if self.require and not all(_says(fields, *each) for each in self.require):
             return Refusal.MALFORMED_SIGNATURE
         verdict: Match | Refusal = Refusal.SIGNATURE_MISMATCH
         for group in groups:

@@ -49,7 +49,7 @@ class SignaturePlaces:
             values += found
         if not values:
             return Refusal.MISSING_SIGNATURE
-        if any(len(value) > MAX_VALUE for value in values):
+        if max(map(len, values)) > MAX_VALUE:
             return Refusal.MALFORMED_SIGNATURE
         if self.groups:
             values = [group for value in values for group in value.split(self.groups)]
@@ -71,7 +71,7 @@ class SignaturePlaces:
 
     def _decoded(self, texts: list[bytes]) -> tuple[bytes, ...]:
         decode = DECODERS[self.encoding]
-        return tuple(value for text in texts if (value := decode(text)))
+        return tuple([value for text in texts if (value := decode(text))])
 
     def _unprefixed(self, items: list[bytes]) -> list[bytes]:
         if self.prefix_optional:
