@@ -1,10 +1,11 @@
 """What a preset asks its sources for beside secrets: `[options]`, and a signed public URL."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from gateway.catalogue import Option, Options, Verify
-from gateway.core.template import TemplateError, compile_template
+from gateway.core.template import Reference, TemplateError, compile_template
 from gateway.faults import Fault, suggest
 from gateway.secret_refs import SecretRefError, resolve
 
@@ -41,14 +42,19 @@ def load_options(
 
 def signs_url(verify: Verify) -> bool:
     """Whether the proof covers the URL that the provider was given."""
-    for text in _texts(verify.model_dump()):
-        try:
-            names = compile_template(text).references()
-        except TemplateError:  # a separator or a prefix, no template
-            continue
-        if any(each.kind.startswith("url") or each.name in NEEDS_URL for each in names):
-            return True
-    return False
+    return any(each.kind.startswith("url") or each.name in NEEDS_URL for each in _names(verify))
+
+
+def options_of_proof(verify: Verify) -> frozenset[str]:
+    """The options that judging a request needs; the others are for fetching keys and for answers."""
+    return frozenset(each.name for each in _names(verify) if each.kind == "config")
+
+
+def _names(verify: Verify) -> Iterator[Reference]:
+    for text in _texts(verify.model_dump(exclude={"key_source"})):
+        # What is no template is a separator or a prefix.
+        with suppress(TemplateError):
+            yield from compile_template(text).references()
 
 
 def _texts(value: Any) -> Iterator[str]:

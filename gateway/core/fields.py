@@ -48,7 +48,7 @@ class Fields:
 
     def url(self) -> bytes | None:
         """The public URL with the query of this request; None when it is not configured."""
-        url, query = self.request.url.encode(), self.request.query
+        url, query = self.request.url.encode("utf-8", "surrogatepass"), self.request.query
         if not url:
             return None
         return url + b"?" + query if query and b"?" not in url else url
@@ -78,7 +78,7 @@ class Fields:
         return parse_pairs(self.request.body) if self._is_form() else None
 
     def _is_form(self) -> bool:
-        """By its content type; a body of no type at all is one where it begins like one (RFC 9110, 8.3)."""
+        """By its content type; a body of no type at all where it begins like one (RFC 9110, 8.3)."""
         types, body = self.request.headers.all(b"content-type"), self.request.body
         if not types:
             return FORM_START.match(body) is not None

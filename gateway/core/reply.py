@@ -11,8 +11,8 @@ from typing import Any, Final
 from gateway.core.fields import Fields
 from gateway.core.template import NOTHING, Computed, Known, Template
 
-# What challenges are made of (hex, base64, JWT, UUID, host names, Microsoft's plain words): too little for
-# markup, a call, or a JSON body with a member.
+# What challenges are made of (hex, base64, JWT, UUID, host names, Microsoft's plain words): too little
+# for markup, a call, or a JSON body with a member.
 ECHO: Final = re.compile(rb"[A-Za-z0-9._~:+/=* -]{1,1024}")
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"

@@ -128,11 +128,11 @@ def resolve(reference: Reference, fields: Fields, known: Known = NOTHING) -> byt
         case "ts":
             return known.ts
         case "method":
-            return fields.request.method.encode()
+            return fields.request.method.encode("utf-8", "surrogatepass")
         case "url":
             return fields.url()
         case "url.base":
-            return fields.request.url.partition("?")[0].encode() or None
+            return fields.request.url.partition("?")[0].encode("utf-8", "surrogatepass") or None
         case "secret":
             return known.secret
         case "canonical":

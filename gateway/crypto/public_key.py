@@ -3,13 +3,16 @@
 Made by the `cryptography` package, which is imported when the first one is asked for.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.core.encoding import decode_key
 from gateway.core.verification import SecretError
 from gateway.crypto import ExtraMissing
 
+ONE_LINE: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)----- *([A-Za-z0-9+/=]+) *-----END \1-----")
 SMALLEST_RSA: Final = 1024  # bits; what some providers still sign with, and less can be factored
 CURVES: Final = {"p256": "secp256r1", "p384": "secp384r1"}
 EXPECTED: Final = {
@@ -110,11 +113,12 @@ def _parsed(secret: bytes, family: str) -> Any:
     if b"PRIVATE KEY-----" in secret or _is_private(secret):
         raise SecretError(f"is a private key: give the public one, {EXPECTED[family]}")
     if b"-----BEGIN" in secret:
-        # Environment variables often hold the lines' ends as two characters.
-        text = secret.strip().replace(b"\\n", b"\n")
+        text = _in_lines(secret)
         if b"-----BEGIN CERTIFICATE-----" in text:
             return x509.load_pem_x509_certificate(text).public_key()
         return serialization.load_pem_public_key(text)
+    if secret[:1] == b"M" and (inner := decode_key(secret.strip(), "base64")):
+        secret = inner  # DER in base64, which always begins so: a PEM without its first and last line
     if family == "ed25519" and len(secret) == 32:
         return ed25519.Ed25519PublicKey.from_public_bytes(secret)
     if family in CURVES and secret[:1] in (b"\x02", b"\x03", b"\x04"):
@@ -125,6 +129,17 @@ def _parsed(secret: bytes, family: str) -> Any:
         lambda: x509.load_der_x509_certificate(secret).public_key(),
     ]
     return next(key for load in loaders if (key := _or_none(load)) is not None)
+
+
+def _in_lines(pem: bytes) -> bytes:
+    """Environment variables hold the ends of lines as two characters, or not at all."""
+    text = pem.strip().replace(b"\\n", b"\n")
+    found = ONE_LINE.fullmatch(text)
+    if found is None:
+        return text
+    label, base64 = found[1], found[2]
+    lines = [base64[start : start + 64] for start in range(0, len(base64), 64)]
+    return b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (label, b"\n".join(lines), label)
 
 
 def _is_private(secret: bytes) -> bool:

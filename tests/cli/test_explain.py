@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from redis import Redis
 
 from gateway.adapters.ledger import calls as ledger
@@ -275,3 +278,33 @@ def test_of_what_is_long_both_ends_and_the_place_are_shown() -> None:
         "··· 4,941 bytes ···",
         "Z" * 40,
     ]
+
+
+def test_options_that_only_fetch_keys_or_answer_challenges_need_not_be_given(tmp_path: Path) -> None:
+    """The key is at hand: what the preset would ask the provider with is not needed."""
+    from tests.core.examples import private_key
+
+    key = private_key("p256")
+    body = b'{"metadata": {"topic": "MARKETPLACE_ACCOUNT_DELETION"}}'
+    signature = base64.b64encode(key.sign(body, ECDSA(SHA1()))).decode()
+    header = base64.b64encode(
+        json.dumps({"kid": "1", "signature": signature, "digest": "SHA1"}).encode()
+    )
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "key.pem").write_bytes(public)
+    captured = {"method": "POST", "url": "/", "headers": {"X-EBAY-SIGNATURE": header.decode()}}
+    captured["body"] = base64.b64encode(body).decode()
+    (tmp_path / "captured.json").write_text(json.dumps(captured))
+    secret = f"file:{tmp_path / 'key.pem'}"
+    words = [
+        "explain",
+        str(tmp_path / "captured.json"),
+        "--preset",
+        "ebay",
+        "--secret",
+        secret,
+        "--json",
+    ]
+    result = CliRunner().invoke(main, words, prog_name="hookline")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["verified"] is True

@@ -318,3 +318,16 @@ def test_judges_a_signature_as_discord_makes_them() -> None:
     assert algorithm.matches(
         algorithm.load_key(bytes.fromhex(key)), [b"1614265330", b'{"type":1}'], [proof]
     )
+
+
+@pytest.mark.parametrize("end", [b"", b" ", b"\\n", b"\r\n"])
+def test_a_pem_whose_line_ends_were_lost_is_read_all_the_same(end: bytes) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    algorithm = public_key_algorithm("ecdsa-p256-sha256")
+    loaded = algorithm.load_key(end.join(pem.strip().split(b"\n")))
+    assert algorithm.matches(loaded, [b"content"], [algorithm.sign(key, [b"content"])])
+    bare = b"".join(pem.strip().split(b"\n")[1:-1])
+    assert algorithm.matches(
+        algorithm.load_key(bare), [b"content"], [algorithm.sign(key, [b"content"])]
+    )

@@ -11,8 +11,8 @@ from gateway.adapters.ledger.lessons import RedisLessons
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.refused import Refusals
 from gateway.adapters.ledger.secret_use import SecretUse
-from gateway.adapters.outbound.calls import LateClient
 from gateway.adapters.outbound.keys import Keys as FetchedKeys
+from gateway.adapters.outbound.late import LateClient
 from gateway.adapters.outbound.visits import Visits
 
 

@@ -1,14 +1,7 @@
-"""An outbound call as a value, its answer, and who carries it out.
-
-The client itself is imported when there is something to call: HTTP and TLS cost a quarter of a second
-at start, and most deployments never call anybody.
-"""
+"""An outbound call as a value, its answer, and who carries it out."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from gateway.adapters.outbound.client import Client
+from typing import Protocol
 
 
 class FetchError(Exception):
@@ -35,25 +28,3 @@ class Answer:
 class Fetcher(Protocol):
     async def fetch(self, ask: Ask) -> Answer:
         """Raises FetchError."""
-
-
-class LateClient:
-    """A Fetcher that becomes a Client with its first call, or when it is told to make ready."""
-
-    def __init__(self) -> None:
-        self._client: Client | None = None
-
-    def ready(self) -> "Client":
-        if self._client is None:
-            from gateway.adapters.outbound.client import Client
-
-            self._client = Client()
-        return self._client
-
-    async def fetch(self, ask: Ask) -> Answer:
-        """Raises FetchError."""
-        return await self.ready().fetch(ask)
-
-    async def aclose(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()

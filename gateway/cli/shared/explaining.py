@@ -82,7 +82,10 @@ def _secret_text(found: "Explanation") -> str:
         return f"{found.secrets[found.matched]}{which} {fits}"
     if not many:
         return "none"
-    return f"{', '.join(found.secrets)}: {'does not fit as it is' if many == 1 else 'none fits'}"
+    names = ", ".join(found.secrets)
+    if found.reason != "signature_mismatch":  # it got no farther than that
+        return f"{names}, with nothing to compare it with"
+    return f"{names}: {'does not fit as it is' if many == 1 else 'none fits'}"
 
 
 def _show_signed(found: "Explanation", width: int) -> None:

@@ -48,13 +48,15 @@ class Judge:
 def by_preset(asked: Asked) -> Judge:
     from gateway.catalogue import load_preset, preset_names
     from gateway.crypto import ExtraMissing
-    from gateway.options import load_options
+    from gateway.options import load_options, options_of_proof
 
     if asked.preset not in preset_names():
         fail_unknown("preset", str(asked.preset), list(preset_names()))
     preset, environ = load_preset(asked.preset), command_environ()
     given = dict(_pair(text) for text in asked.options)
-    options, faults = load_options(preset.options, given, environ, "--option")
+    needed = options_of_proof(preset.verify)
+    asked_for = {name: each for name, each in preset.options.items() if name in needed | given.keys()}
+    options, faults = load_options(asked_for, given, environ, "--option")
     if faults:
         raise click.UsageError("\n".join(f"--option {_said(fault)}" for fault in faults))
     try:

@@ -72,7 +72,7 @@ class SignatureScheme:
         ts = self._ts(fields, group)
         if self.timestamp and not ts:
             return Refusal.MISSING_TIMESTAMP
-        renderable = False
+        renderable = not keys  # then nothing is known of its parts
         matched: Match | None = None
         for index, key in enumerate(keys):  # every key is tried, always
             for parts in self._contents(fields, known_to(key, ts)):
