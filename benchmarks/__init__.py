@@ -1,1 +1,1 @@
-"""Measures of Hookline against other ways of receiving the same webhooks; see README.md here."""
+"""Measures of Hookline beside other ways of receiving and processing webhooks; see README.md here."""

@@ -1,16 +1,19 @@
 """What `hookline send` and the demo send: requests that our own gate believes."""
 
 import json
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
 from gateway import samples
-from gateway.catalogue import load_preset, preset_names
-from gateway.core.identity import identify
+from gateway.catalogue import load_preset
+from gateway.core.identity import IdentityRules, identify
 from gateway.core.outcomes import Refusal
+from gateway.core.request import Headers, InboundRequest
 from gateway.core.source import Source
+from gateway.core.template import compile_template
 from gateway.core.verification import VerifiedRequest, verify
-from gateway.signing import Draft, new_event_id, signed_request, with_values
+from gateway.signing import Draft, identified, new_event_id, signed_request, with_values
 
 NOW = 1_795_000_000.0
 SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -33,13 +36,13 @@ def test_every_sample_is_sent_so_that_its_id_and_type_are_found(preset: str, kin
     request = signed_request(source, draft, NOW)
     verified = verify(request, source.scheme, source.keys, NOW)
     assert isinstance(verified, VerifiedRequest)
-    event = identify(verified, "s", source.identity)
+    (event,) = identify(verified, "s", source.identity)
     assert event.type == kind
     if kind != "url_verification":  # a handshake carries no event
         assert event.provider_id == draft.event_id
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", samples.presets())
 def test_a_request_signed_with_another_secret_is_refused(preset: str) -> None:
     source = source_of(preset)
     kind = samples.types(preset)[0]
@@ -48,6 +51,39 @@ def test_a_request_signed_with_another_secret_is_refused(preset: str) -> None:
     request = signed_request(source, draft, NOW)
     other = (source.scheme.load_key(b"whsec_" + b"A" * 32),)
     assert verify(request, source.scheme, other, NOW) is Refusal.SIGNATURE_MISMATCH
+
+
+DRAFT_BODIES = [
+    # (body, content type, where the id stands, the body that is sent)
+    (b'{"a": {"id": 1}}', "application/json", ["{json.a.id}"], {"a": {"id": "new"}}),
+    (b'{"id": 1}', "application/json", ["{json.a.id}", "{json.id}"], {"id": "new"}),
+    (b'{"id": 1}', "application/json", ["{form.id}", "{json.id}"], {"id": "new"}),
+    (b'{"x": 1}', "application/json", ["{json.a.id}"], {"x": 1}),
+    (b'{"x": 1}', "application/json", ["{json.x}:{json.y}"], {"x": 1}),
+    (b"[1]", "application/json", ["{json.id}"], [1]),
+]
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(("body", "kind", "texts", "sent"), DRAFT_BODIES)
+def test_an_id_is_put_where_the_body_has_room_for_it(
+    body: bytes, kind: str, texts: list[str], sent: object
+) -> None:
+    assert json.loads(identified_body(body, kind, texts)) == sent
+
+
+def identified_body(body: bytes, kind: str, texts: list[str]) -> bytes:
+    rules = IdentityRules(tuple(compile_template(text) for text in texts))
+    headers = Headers.of([(b"content-type", kind.encode())])
+    request = InboundRequest("POST", "/", b"", headers, body, None, NOW)
+    return identified(request, rules, Draft(body, kind, event_id="new")).body
+
+
+def test_an_id_is_put_into_a_form_and_into_json_within_one() -> None:
+    assert identified_body(b"a=1&id=2", FORM, ["{json.id}", "{form.id}"]) == b"a=1&id=new"
+    within = identified_body(b"payload=%7B%22id%22%3A1%7D", FORM, ["{form_json.payload.id}"])
+    assert json.loads(unquote_to_bytes(within.partition(b"=")[2])) == {"id": "new"}
+    assert identified_body(b"payload=none", FORM, ["{form_json.payload.a.id}"]) == b"payload=none"
 
 
 def test_sets_a_value_at_a_dotted_path_and_leaves_the_rest() -> None:

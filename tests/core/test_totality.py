@@ -1,31 +1,38 @@
 """Any bytes in, a verdict out: nothing that a caller can send raises, and no junk proves origin."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.catalogue import load_preset, preset_names
 from gateway.core.addresses import client_address, flood_key, parse_address
 from gateway.core.event import Event, event_of
 from gateway.core.fields import LOOKUPS, Fields, parse_form, parse_json
-from gateway.core.handshake import Handshake, answer
+from gateway.core.handshake import Condition, Handshake, Proof, answer
 from gateway.core.identity import identify, readable
 from gateway.core.outcomes import Refusal
+from gateway.core.reply import ReplyTemplate
 from gateway.core.request import Headers, InboundRequest
 from gateway.core.schemes.basic_auth import BasicAuthScheme
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.schemes.unverified import UnverifiedScheme
-from gateway.core.template import Reference, compile_template
+from gateway.core.template import PLAIN_NAMES, Known, Reference, compile_template
 from gateway.core.verification import Match, Scheme, VerifiedRequest, verify
 
-from .examples import NOW, SCHEMES, keys, request, rules, templates
+from .examples import NOW, keys, request, rules, templates
+from .providers import provider
 
 OTHERS: dict[str, Scheme] = {
-    "bearer": TokenScheme(Reference("header", "authorization"), b"Bearer "),
-    "query": TokenScheme(Reference("query", "token")),
+    "bearer": TokenScheme((Reference("header", "authorization"),), b"Bearer "),
+    "query": TokenScheme((Reference("query", "token"),)),
+    "items": TokenScheme((Reference("json", "value.*.clientState"),)),
     "basic": BasicAuthScheme(),
 }
+# One preset for each way of packing signatures, and for each kind of algorithm.
+SOME = ("stripe", "github", "slack", "standard-webhooks", "twilio", "adyen", "discord-interactions")
 NAMES = [
     b"content-type",
     b"authorization",
@@ -36,8 +43,9 @@ NAMES = [
     b"webhook-id",
     b"webhook-timestamp",
     b"webhook-signature",
-    b"x-gitlab-token",
-    b"x-shopify-hmac-sha256",
+    b"x-twilio-signature",
+    b"x-signature-ed25519",
+    b"x-signature-timestamp",
     b"x-forwarded-for",
 ]
 # Pieces of well-formed headers: random bytes alone would never get past the first comma.
@@ -100,11 +108,13 @@ requests = st.builds(
     pairs,
     bodies,
 )
-EVERY_NAME = [f"{kind}.{name}" for kind in LOOKUPS for name in ("a", "id", "content-type", "a.b.0")]
-TEMPLATES = templates(*(f"{{{name}}}" for name in (*EVERY_NAME, "body", "ts", "method")))
+EVERY_NAME = [
+    f"{kind}.{name}" for kind in LOOKUPS for name in ("a", "id", "content-type", "a.b.0", "*", "$")
+]
+TEMPLATES = templates(*(f"{{{name}}}" for name in (*EVERY_NAME, *PLAIN_NAMES)))
 
 
-@pytest.mark.parametrize("scheme", [*SCHEMES.values(), *OTHERS.values()], ids=[*SCHEMES, *OTHERS])
+@pytest.mark.parametrize("scheme", OTHERS.values(), ids=OTHERS)
 @given(incoming=requests, now=st.floats(-1e12, 1e15))
 def test_no_scheme_raises_or_believes_a_stranger(
     scheme: Scheme, incoming: InboundRequest, now: float
@@ -112,6 +122,16 @@ def test_no_scheme_raises_or_believes_a_stranger(
     loaded = keys(scheme, 1, 2)
     assert isinstance(scheme.verify(Fields(incoming), loaded, now), Refusal)
     assert isinstance(scheme.verify(Fields(incoming), [], now), Refusal)
+
+
+@pytest.mark.parametrize("name", SOME)
+@given(incoming=requests, now=st.floats(-1e12, 1e15))
+def test_no_preset_raises_or_believes_a_stranger(
+    name: str, incoming: InboundRequest, now: float
+) -> None:
+    found = provider(name)
+    for loaded in (found.keys(1, 2), []):
+        assert isinstance(found.scheme.verify(Fields(incoming), loaded, now), Refusal)
 
 
 @given(requests)
@@ -124,44 +144,68 @@ def test_the_unverified_scheme_believes_everything_and_needs_no_secret(
     assert scheme.sign(incoming, b"", NOW) is incoming
 
 
-def _identified(incoming: InboundRequest) -> Event:
+def _identified(incoming: InboundRequest, batch: str | None = None) -> tuple[Event, ...]:
     verified = verify(incoming, UnverifiedScheme(), [], NOW)
     assert isinstance(verified, VerifiedRequest)
-    ids = ["{json.id}", "{form.trigger_id}", "{form_json.payload.trigger_id}", "{header.webhook-id}"]
-    return identify(verified, "x", rules(ids, ["{json.type}", "{json.event.type}", "{form.command}"]))
+    ids = [
+        "{item.id}",
+        "{json.id}",
+        "{form.trigger_id}",
+        "{form_json.payload.id}",
+        "{header.webhook-id}",
+    ]
+    found = rules(ids, ["{item.type}", "{json.type}", "{json.event.type}", "{form.command}"])
+    return identify(verified, "x", replace(found, batch=batch))
 
 
-@given(requests)
-def test_every_verified_request_becomes_an_event(incoming: InboundRequest) -> None:
-    event = _identified(incoming)
-    assert event_of(event.id.replace("evt_", "dlv_") + "-1") == (event.id, 1)
-    assert event.body is incoming.body
-    for text in (event.type, event.provider_id):
-        assert len(text) <= 200
-        assert text.isprintable()
-        text.encode()  # no lone surrogate
+@given(requests, st.sampled_from([None, "$", "a", "*.a"]))
+def test_every_verified_request_becomes_events(incoming: InboundRequest, batch: str | None) -> None:
+    events = _identified(incoming, batch)
+    assert batch or len(events) == 1
+    for event in events:
+        assert event_of(event.id.replace("evt_", "dlv_") + "-1") == (event.id, 1)
+        assert batch or event.body is incoming.body
+        for text in (event.type, event.provider_id):
+            assert len(text) <= 200
+            assert text.isprintable()
+            text.encode()  # no lone surrogate
 
 
 @pytest.mark.parametrize("body", NASTY, ids=range(len(NASTY)))
 @pytest.mark.parametrize("content_type", [b"application/json", CONTENT_TYPES[0]])
 def test_a_nasty_body_becomes_an_event(body: bytes, content_type: bytes) -> None:
-    assert _identified(request((b"content-type", content_type), body=body)).body is body
+    incoming = request((b"content-type", content_type), body=body)
+    (event,) = _identified(incoming)
+    assert event.body is body
+    _identified(incoming, "$")
 
 
 @given(requests, st.sampled_from([None, b"1700000000"]))
 def test_rendering_a_template_never_raises(incoming: InboundRequest, ts: bytes | None) -> None:
     fields = Fields(incoming)
     for template in TEMPLATES:
-        parts = template.render(fields, ts)
+        parts = template.render(fields, Known(ts, b"secret", bytes.upper))
         assert parts is None or all(isinstance(part, bytes) for part in parts)
 
 
-@given(requests, st.booleans())
-def test_answering_a_handshake_never_raises(incoming: InboundRequest, signed: bool) -> None:
-    shakes = [Handshake("POST", echo, json=(("type", "x"),), signed=signed) for echo in TEMPLATES[:8]]
-    shakes += [Handshake("POST", echo, signed=signed) for echo in TEMPLATES]
-    for shake in shakes:
-        answer((shake,), Fields(incoming), signed=signed)
+@given(requests, st.sampled_from(Proof))
+def test_answering_a_handshake_never_raises(incoming: InboundRequest, proof: Proof) -> None:
+    for echo in TEMPLATES:
+        reply = ReplyTemplate(body=echo, headers=(("x-echo", echo),))
+        when = Condition("POST", has=tuple(echo.references()))
+        shake = Handshake(when, reply, proof, ((echo, echo),), 403, Reference("json", "id"), echo)
+        answer((shake,), Fields(incoming), (proof,))
+        answer((replace(shake, require=()),), Fields(incoming), (proof,), Known(b"1", b"s"))
+        ReplyTemplate(json={"a": [echo, 1]}).render(Fields(incoming))
+
+
+@given(requests, st.sampled_from(preset_names()))
+def test_no_presets_handshake_raises(incoming: InboundRequest, name: str) -> None:
+    preset = load_preset(name)
+    options = dict.fromkeys(preset.options, b"made-up")
+    shakes = tuple(each.build(options) for each in preset.handshakes)
+    answer(shakes, Fields(incoming), tuple(Proof))
+    preset.acknowledge.build(options).render(Fields(incoming))
 
 
 @given(bodies)
@@ -206,5 +250,5 @@ def test_reading_a_delivery_id_never_raises(text: str) -> None:
 
 def test_a_template_of_every_kind_is_covered() -> None:
     kinds = {part.kind for template in TEMPLATES for part in template.references()}
-    assert kinds == {*LOOKUPS, "body", "ts", "method"}
+    assert kinds == {*LOOKUPS, *PLAIN_NAMES}
     assert compile_template("{body}").sole == Reference("body")
