@@ -1,4 +1,4 @@
-"""What a stock `rq worker` runs. These two names are in every queued job: they never change.
+"""What a stock `rq worker` runs. These names are in every queued job: they never change.
 
 A job says "look now" and nothing else. Everything that matters is in the ledger, so losing a job
 costs a delay and repeating one costs nothing.
@@ -24,6 +24,7 @@ from gateway.adapters.ledger.scripts import run
 from gateway.adapters.worker.attempt_log import note_attempt
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
+from gateway.core.event import DELIVERY_PREFIX
 from gateway.core.outcomes import DeadReason
 from gateway.isolated import run_here
 from gateway.logs import configure_logs, logger
@@ -35,6 +36,16 @@ PAUSE_SECONDS: Final = 1.0
 
 class ReplayRefused(Exception):  # noqa: N818 - an answer
     """The dead letter stays one."""
+
+
+def look(short: str) -> None:
+    """The job of a delivery that is due. `short` is its id without `dlv_`: a job is to be small."""
+    deliver(DELIVERY_PREFIX + short)
+
+
+def again(short: str) -> None:
+    """The job of a dead letter, which runs when somebody presses Requeue."""
+    replay(DELIVERY_PREFIX + short)
 
 
 def deliver(delivery: str) -> None:

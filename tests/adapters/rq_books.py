@@ -141,8 +141,9 @@ def assert_true(
 
 
 def _assert_readable(rig: Rig, found: Job, name: str, state: str) -> None:
-    function = "gateway.jobs.replay" if state == "failed" else "gateway.jobs.deliver"
+    function = "gateway.jobs.again" if state == "failed" else "gateway.jobs.look"
     delivery = re.sub(r"^(dlv_[a-z2-7]+-\d+).*", r"\1", found.id)
-    assert (found.func_name, found.args, found.kwargs) == (function, [delivery], {})
+    short = delivery.removeprefix("dlv_")
+    assert (found.func_name, found.args, found.kwargs) == (function, [short], {})
     assert (found.get_status(), found.origin, found.timeout) == (state, name, -1)
-    assert found.description == f"{rig.row(delivery).processor} {delivery}"
+    assert found.description == rig.row(delivery).processor

@@ -91,7 +91,7 @@ def test_a_dead_letter_is_a_failed_job_and_its_requeue_a_replay(crew: Crew) -> N
     assert set(failed(crew)) == {a_delivery("once"), a_delivery("never")}
     job = Job.fetch(a_delivery("once"), connection=crew.client, serializer=JSONSerializer)
     assert job.get_status() == "failed"
-    assert job.func_name == "gateway.jobs.replay"
+    assert job.func_name == "gateway.jobs.again"
     requeue_job(a_delivery("once"), connection=crew.client, serializer=JSONSerializer)
     crew.stock("github", options=["--burst"]).process.wait(30)
     assert crew.row("once").state == "done"

@@ -98,9 +98,7 @@ def show_details(app: "Application", place: "Place", refused: "Refused", *, body
         if not (captured.whole or hidden):
             print_text(f"... {len(captured.body)} of {captured.body_size} bytes were kept")
     if place.quarantined:
-        print_text(
-            f"\nExplain it:  hookline refused show {place.id} --save FILE; hookline explain FILE"
-        )
+        print_text(f"\nExplain it:  hookline explain {place.id}")
         print_text(f"Release it:  hookline refused release {place.source}")
     print_text(
         f"{'' if place.quarantined else chr(10)}Give it up:  hookline refused discard {place.id}"

@@ -73,11 +73,13 @@ local stamp = iso(now)
 
 -- An RQ job that carries an id and nothing else. Nothing a sender wrote may stand in it: rq-dashboard
 -- shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
+-- A hash whose values have 64 bytes at most takes half the memory: hence the id without its first letters
+-- (what all jobs have in common, their entry point knows), and a description without the id.
 local function write_job(job, queue, entry, delivery, processor, status)
   redis.call('HSET', rq .. ':job:' .. job,
     'created_at', stamp, 'enqueued_at', stamp, 'origin', queue, 'status', status,
-    'data', '["gateway.jobs.' .. entry .. '", null, ["' .. delivery .. '"], {}]',
-    'description', processor .. ' ' .. delivery,
+    'data', '["gateway.jobs.' .. entry .. '",null,["' .. string.sub(delivery, 5) .. '"],{}]',
+    'description', string.sub(processor, 1, 64),
     'timeout', '-1', 'result_ttl', '0', 'failure_ttl', '86400')
 end
 
@@ -85,7 +87,7 @@ end
 -- still has to write about the look before can not touch this one.
 local function ring(id, number, delivery, queue, processor, look)
   local job = delivery .. '-' .. look
-  write_job(job, queue, 'deliver', delivery, processor, 'queued')
+  write_job(job, queue, 'look', delivery, processor, 'queued')
   redis.call('SADD', rq .. ':queues', rq .. ':queue:' .. queue)
   redis.call('RPUSH', rq .. ':queue:' .. queue, job)
   redis.call('HSET', event_key(id), number .. 'q', redis.call('INCR', prefix .. ':rings:' .. queue))
@@ -129,7 +131,7 @@ end
 
 -- A dead letter is a failed job for RQ's tools, under the delivery's own id; its Requeue is our replay.
 local function file_failed(delivery, queue, processor)
-  write_job(delivery, queue, 'replay', delivery, processor, 'failed')
+  write_job(delivery, queue, 'again', delivery, processor, 'failed')
   redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
   redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
 end
