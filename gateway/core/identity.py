@@ -19,8 +19,8 @@ MAX_BATCH: Final = 2000  # one script call stores them all: more would hold Redi
 class IdentityRules:
     """Where a provider puts the event's id and type: the first template that resolves wins.
 
-    `id_proven`: the proof covers the id, or it is believed without. `batch`: the path of the array whose
-    items are events, in the body, or in its form field `batch_field`.
+    `id_proven`: the proof covers the id, or it is believed without. `batch`: the path of the array
+    whose items are events, in the body, or in its form field `batch_field`.
     """
 
     event_id: tuple[Template, ...] = ()
