@@ -57,6 +57,8 @@ def _fault(detail: Any, file: str, model: type[BaseModel]) -> Fault:
             return Fault(file, key, "unknown scheme", suggest(detail["ctx"]["tag"], list(SCHEMES)))
         case "union_tag_not_found":
             return Fault(file, key, "has no scheme", f"add scheme = ...; known: {', '.join(SCHEMES)}")
+        case "literal_error":
+            return Fault(file, key, "is none of its words", f"write {detail['ctx']['expected']}")
         case "byte_size" | "byte_size_unit":
             return Fault(file, key, "is not a size", 'write bytes or a number and a unit: "25MiB"')
         case "tuple_type":

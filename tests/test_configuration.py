@@ -264,7 +264,7 @@ def test_a_fault_names_file_key_and_mend(
         ("[server]\nport = 70000", "server.port", "does not fit", "less than or equal to 65535"),
         ('[sever]\nport = "1"', "sever", "unknown key", "'server'"),
         ('[server]\nflood_limit = ""', "server.flood_limit", "is not a rate", "100/minute"),
-        ('[redis]\ndurability = "some"', "redis.durability", "does not fit", "'everysec'"),
+        ('[redis]\ndurability = "some"', "redis.durability", "is none of its words", "'everysec'"),
         ("[redis", "", "is not TOML", "syntax"),
     ],
 )
