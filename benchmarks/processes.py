@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,13 +22,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def listening(
-    command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+def running(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `command` until the block ends; yields once it listens on `port`.
-
-    Raises RuntimeError with the end of its log when it does not come to listen.
-    """
+    """Runs `command` until the block ends; stdout and stderr are added to `log`."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -38,10 +35,42 @@ def listening(
             env={**os.environ, **(environment or {})},
         )
     try:
-        _await_listening(process, port, log)
         yield process
     finally:
         _stop(process)
+
+
+@contextmanager
+def listening(
+    command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """As `running`; yields once the command listens on `port`.
+
+    Raises RuntimeError with the end of its log when it does not come to listen.
+    """
+    with running(command, log, environment) as process:
+        _await_listening(process, port, log)
+        yield process
+
+
+def until(condition: Callable[[], bool], seconds: float, step: float = 0.01) -> bool:
+    """Whether `condition` came true within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(step)
+    return True
+
+
+def memory_mb(pid: int) -> dict[str, float]:
+    """Resident and proportional set size of one process, in MB; NaN where /proc is not."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        text = ""
+    lines = {line.split()[0]: line.split()[1] for line in text.splitlines()[1:]}
+    return {name: int(lines[f"{name}:"]) / 1024 if lines else float("nan") for name in ("Rss", "Pss")}
 
 
 def cpu_seconds(pid: int) -> float:

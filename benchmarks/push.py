@@ -42,6 +42,16 @@ def requests(path: str, prepared: int, secret: str = SECRET) -> Iterator[bytes]:
     )
 
 
+def delivery_of(request: bytes) -> str:
+    """The delivery id that a request carries."""
+    return request.partition(b"X-GitHub-Delivery: ")[2].partition(b"\r\n")[0].decode()
+
+
+def body() -> bytes:
+    """A body as the requests have it: 2 KB."""
+    return _body()
+
+
 def _head(path: str, length: int) -> tuple[bytes, bytes, bytes]:
     """What stands before the delivery id, between it and the signature, and after that."""
     start = (

@@ -45,6 +45,24 @@ class Server:
         used = self.client.info("cpu")
         return float(used["used_cpu_user"] + used["used_cpu_sys"])
 
+    def used_memory(self) -> int:
+        """Bytes it has allocated, its replication and client buffers among them."""
+        return int(self.client.info("memory")["used_memory"])
+
+    def reset_statistics(self) -> None:
+        self.client.config_resetstat()
+
+    def commands(self) -> int:
+        """How many commands clients have sent since the reset; what scripts call is not counted."""
+        return int(self.client.info("stats")["total_commands_processed"])
+
+    def script_microseconds(self) -> float:
+        """What all scripts took since the reset."""
+        used = self.client.info("commandstats")
+        return float(
+            sum(used.get(f"cmdstat_{name}", {"usec": 0})["usec"] for name in ("eval", "evalsha"))
+        )
+
     def queue_length(self, queue: str) -> int:
         """How many jobs wait in an RQ queue."""
         return int(self.client.llen(f"rq:queue:{queue}"))

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, push
-from benchmarks.load import Load, generate, run_process
-from benchmarks.processes import cpu_seconds, free_port, listening
-from benchmarks.report import judge
+from benchmarks import backlog, drain, flat, latency, memory, peers, push, reject, server, start
+from benchmarks.__main__ import PARTS, parse
+from benchmarks.generator import generate
+from benchmarks.harness import Bench, Options
+from benchmarks.ingest import measure
+from benchmarks.load import Load, Plan, judge, run_process
+from benchmarks.peers.hookline import SOURCE, Hookline
+from benchmarks.processes import cpu_seconds, free_port, listening, memory_mb
+from benchmarks.report import Row, Table, medians, render
 
 PATH = peers.BARE.path
 SOUND = Load(seconds=1.0, statuses={"200": 8}, lost=0, p50_ms=1.0, p99_ms=2.0, cpu_seconds=0.1)
@@ -40,8 +45,8 @@ def test_every_request_has_its_own_delivery_and_body_and_a_true_signature() -> N
 def bare(tmp_path: Path) -> Iterator[tuple[int, int]]:
     """The port and the pid of a running bare peer."""
     port = free_port()
-    command = peers.BARE.command(port, tmp_path)
-    with listening(command, port, tmp_path / "log", {"BENCH_SECRET": push.SECRET}) as process:
+    command, environment = peers.BARE.command(port, tmp_path, "")
+    with listening(command, port, tmp_path / "log", environment) as process:
         yield port, process.pid
 
 
@@ -52,13 +57,17 @@ def test_a_bare_route_accepts_all_that_is_signed_and_nothing_else(
 
     signed = run_process(port, PATH, connections=4, seconds=0.3)
     forged = run_process(port, PATH, connections=4, seconds=0.1, secret="another")
+    steady = Plan(port, PATH, connections=4, seconds=0.3, rate=100.0, spread=1).run()
 
     assert signed.accepted > 0
     assert signed.statuses == {"200": signed.accepted}
     assert signed.lost == 0
     assert signed.p50_ms <= signed.p99_ms
     assert forged.statuses == {"401": forged.refused}
+    assert set(steady.statuses) == {"200"}
+    assert 25 <= steady.accepted <= 31
     assert cpu_seconds(pid) > 0
+    assert memory_mb(pid)["Rss"] > 1
 
 
 async def _against_a_server_that_hangs_up_once() -> tuple[Load, int]:
@@ -107,3 +116,127 @@ def test_doubts_a_round_with_lost_refused_or_no_requests() -> None:
 
 def test_doubts_a_round_in_which_the_client_was_busy_throughout() -> None:
     assert judge(SOUND, replace(SOUND, cpu_seconds=0.95), stored=16)
+
+
+async def _against_a_server_that_closes_after_each() -> tuple[Load, int]:
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if await reader.read(65536):
+            writer.write(b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        load = await generate(push.requests(PATH, 0), port, 2, 0.2, spread=True)
+    return load, connections
+
+
+def test_a_connection_that_is_closed_after_an_answer_is_opened_anew() -> None:
+    load, connections = asyncio.run(_against_a_server_that_closes_after_each())
+
+    assert load.lost == 0
+    assert 2 < load.refused <= connections
+
+
+def test_a_table_has_medians_ratios_to_its_baseline_and_a_mark_on_what_is_doubted() -> None:
+    rounds = [Row("one", {"req/s": n}) for n in (1.0, 9.0, 2.0)] + [
+        Row("two", {"req/s": 4.0}, ("odd",))
+    ]
+
+    table = Table("speed", medians(rounds), "one", ("req/s",))
+    found = render(table).splitlines()
+
+    assert table.doubted
+    assert found[2].split() == ["one", "2.00", "1.00x"]
+    assert found[3].split() == ["two!", "4.00", "2.00x"]
+    assert found[4] == "! two: odd"
+
+
+def test_all_parts_are_run_unless_some_are_named() -> None:
+    assert parse([])[0] == list(PARTS)
+    assert parse(["drain", "start", "drain"])[0] == ["drain", "start"]
+    assert parse(["--quick", "--rounds", "7"])[1] == replace(Options.quick(), rounds=7)
+
+
+SLICE = Options(
+    rounds=1,
+    seconds=0.3,
+    warmup=0.1,
+    connections=4,
+    jobs=200,
+    pending=1200,
+    webhooks=4,
+    only=("hookline",),
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """The smallest run: its figures mean nothing."""
+    with server.running(tmp_path) as store:
+        yield Bench(SLICE, store, tmp_path)
+
+
+def _sound(tables: list[Table]) -> list[dict[str, float]]:
+    """The figures of all rows, none of which is doubted."""
+    assert not [row.faults for table in tables for row in table.rows if row.faults]
+    assert all(render(table) for table in tables)
+    return [row.figures for table in tables for row in table.rows]
+
+
+def test_ingest_is_measured_by_what_was_stored(bench: Bench) -> None:
+    row = measure(bench, peers.HOOKLINE, rate=0.0)
+
+    assert row.figures["req/s"] > 0
+    assert not any("stored" in fault for fault in row.faults)
+
+
+def test_a_drain_ends_with_an_empty_backlog(bench: Bench) -> None:
+    figures = _sound([Table("drain", [drain.measure(bench, drain.NO_OP[0])])])
+
+    assert figures[0]["jobs/s"] > 0
+    assert bench.store.client.zcard(f"hookline:pending:{SOURCE}") == 0
+
+
+def test_latency_is_known_of_every_webhook(bench: Bench) -> None:
+    (figures,) = _sound(latency.run(bench))
+
+    assert figures["webhooks"] == 4
+    assert figures["answer p50"] > 0
+    assert 0 < figures["p50 ms"] <= figures["p99 ms"] <= figures["max ms"]
+
+
+def test_costs_are_measured_at_two_backlogs(bench: Bench) -> None:
+    small, large = _sound(flat.run(bench))
+
+    assert small.keys() == large.keys()
+    assert min(large["accept µs"], large["claim µs"], large["list ms"], large["scrape ms"]) > 0
+
+
+def test_memory_of_an_event_is_broken_down_by_kind_of_key(bench: Bench) -> None:
+    deployment = Hookline(bench.place("kinds"), bench.store.url).write()
+    assert len(backlog.fill(bench.store, deployment, 3, b"x" * 5000)) == 3
+
+    kinds = memory.by_kind(bench.store.client)
+
+    assert {"event", "body", "pending", "rq job"} <= kinds.keys()
+    assert kinds["body"] > 3 * 5000
+    assert kinds["event"] < kinds["body"]
+
+
+def test_forged_requests_are_all_refused_and_genuine_ones_are_not(bench: Bench) -> None:
+    accepted, forged, *_ = _sound(reject.run(bench))
+
+    assert accepted["commands"] > 1 / 200  # one call of a script for many, at least
+    assert forged["CPU µs"] > 0
+
+
+def test_start_is_measured_until_readiness(bench: Bench) -> None:
+    row = start.measure(bench, "serve")
+
+    assert row.faults == ()
+    assert row.figures["ready ms"] > 0
+    assert row.figures["RSS MB"] > 1
