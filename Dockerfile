@@ -13,17 +13,18 @@ RUN /opt/hookline/bin/pip install --no-cache-dir --only-binary=:all: --no-binary
 FROM python:3.12-slim
 RUN groupadd --gid 10001 hookline \
     && useradd --uid 10001 --gid hookline --no-create-home --home-dir /app --shell /usr/sbin/nologin hookline \
-    && install -d -o hookline -g hookline /var/lib/hookline
+    && install -d -o hookline -g hookline /var/lib/hookline /var/lib/hookline/spool
 COPY --from=build /opt/hookline /opt/hookline
 WORKDIR /app
 COPY config config
 COPY processors processors
-# The example processors' journal: the one thing that is written here.
+# What is written here: the spool, and the example processors' journal. Volumes, if they are to stay.
 ENV PATH=/opt/hookline/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOOKLINE_CONFIG=/app/config \
     HOOKLINE_PROCESSORS=/app/processors \
+    HOOKLINE_SPOOL=/var/lib/hookline/spool \
     HOOKLINE_JOURNAL_DIR=/var/lib/hookline/journal
 USER 10001:10001
 EXPOSE 8080

@@ -48,6 +48,9 @@ def load_config(directory: Path, environ: Mapping[str, str]) -> Config:
     settings = (
         read_file(gateway_file, Settings, faults) if gateway_file.exists() else None
     ) or Settings()
+    if directory_of_spool := environ.get("HOOKLINE_SPOOL"):
+        own = settings.spool.model_copy(update={"directory": directory_of_spool})
+        settings = settings.model_copy(update={"spool": own})
     faults += _check_admin(settings, environ, str(gateway_file))
     files = _read_sources(directory / "sources", faults)
     sources: list[tuple[Path, Source]] = []

@@ -1,7 +1,8 @@
 """Flow 1: from a request whose body has been read to the outcome that the caller is told.
 
 The order is the design's: handshake, proof of origin, quota, identity, routing, ledger. A handshake
-that must be signed is answered after the proof, and costs no quota.
+that must be signed is answered after the proof, and costs no quota. What the ledger cannot take now
+goes to the spool, for sources that have one, and then without the quota: that is where the ledger is.
 This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTTP.
 """
 
@@ -20,7 +21,17 @@ from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 from gateway.core.verification import SecretError, VerifiedRequest, verify
-from gateway.ports import FetchedKeys, Ledger, Lessons, Quota, RefusedRequests, Unavailable, Visits
+from gateway.ports import (
+    FetchedKeys,
+    Ledger,
+    Lessons,
+    NoSpool,
+    Quota,
+    RefusedRequests,
+    Spool,
+    Unavailable,
+    Visits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,8 @@ class Ending:
 class Ingest:
     """The flow with its ports. `route` names the processors for (source, event type).
 
-    `deadline` in seconds bounds everything that waits for Redis: senders give us few.
+    `deadline` in seconds bounds everything that waits for Redis: senders give us few. `latest` bounds
+    that and the spool together.
     `key_deadline` bounds the wait for a provider's key, which is fetched on when nobody waits any more.
     """
 
@@ -69,6 +81,8 @@ class Ingest:
     visits: Visits
     deadline: float = 1.2
     key_deadline: float = 2.5
+    spool: Spool = NoSpool()
+    latest: float = 1.4
 
     async def receive(self, request: InboundRequest, source: Source) -> Ending:
         """Never raises for anything a caller can send. Unavailable is an outcome, not an error."""
@@ -92,8 +106,9 @@ class Ingest:
             return Ending(Outcome.HANDSHAKE, reply=found.reply, key_index=verified.key_index)
         if request.method != "POST":
             return Ending(Outcome.METHOD_NOT_ALLOWED)
-        async with asyncio.timeout(self.deadline):
-            return await self._accept(verified, source)
+        if source.spool:
+            return await self._accept_or_keep(verified, source)
+        return await self._accept(verified, source)
 
     def _handshake(self, fields: Fields, source: Source, proofs: tuple[Proof, ...]) -> Answer | None:
         return answer(source.handshakes, fields, proofs, source.known)
@@ -142,22 +157,61 @@ class Ingest:
             kept = await self.refused.quarantine(request, source, reason)
         return Ending(Outcome.REFUSED, refusal=reason, quarantined=kept)
 
+    async def _accept_or_keep(self, verified: VerifiedRequest, source: Source) -> Ending:
+        """Where the ledger was away a moment ago the spool is asked first: nobody has to wait for what
+        will not answer. A request whose fate in the ledger is unknown may be kept too: `accept` will
+        know it."""
+        away = self.spool.away
+        ways = (self._keep, self._accept) if away else (self._accept, self._keep)
+        async with asyncio.timeout(self.latest):
+            for way in ways:
+                try:
+                    return await way(verified, source)
+                except (Unavailable, TimeoutError):
+                    if way == self._accept:
+                        self.spool.note(answered=False)
+        raise Unavailable
+
     async def _accept(self, verified: VerifiedRequest, source: Source) -> Ending:
-        # The quota is charged only now, so that forged traffic cannot use it up.
-        retry_after = await self.quota.charge(source) if source.rate_limit else None
-        if retry_after is not None:
-            return Ending(Outcome.RATE_LIMITED, retry_after=retry_after)
+        async with asyncio.timeout(self.deadline):
+            # The quota is charged only now, so that forged traffic cannot use it up.
+            retry_after = await self.quota.charge(source) if source.rate_limit else None
+            if retry_after is not None:
+                return Ending(Outcome.RATE_LIMITED, retry_after=retry_after)
+            events, arrivals = self._routed(verified, source)
+            answers = tuple(await self.ledger.accept(arrivals, source)) if arrivals else ()
+        return _ending(_outcome(answers), verified, source, events, answers)
+
+    async def _keep(self, verified: VerifiedRequest, source: Source) -> Ending:
+        events, arrivals = self._routed(verified, source)
+        if arrivals:
+            await self.spool.keep(arrivals, source)
+        return _ending(Outcome.SPOOLED if arrivals else Outcome.IGNORED, verified, source, events)
+
+    def _routed(
+        self, verified: VerifiedRequest, source: Source
+    ) -> tuple[tuple[Event, ...], list[Arrival]]:
+        """Those that are wanted, and without any those that came."""
         events = identify(verified, source.name, source.identity)
         routed = [Arrival(event, self.route(source.name, event.type)) for event in events]
         arrivals = [arrival for arrival in routed if arrival.processors]
-        answers = tuple(await self.ledger.accept(arrivals, source)) if arrivals else ()
-        return Ending(
-            _outcome(answers),
-            events=tuple(each.event for each in arrivals) or events,
-            acceptances=answers,
-            reply=_acknowledgement(verified, source),
-            key_index=verified.key_index,
-        )
+        return tuple(each.event for each in arrivals) or events, arrivals
+
+
+def _ending(
+    outcome: Outcome,
+    verified: VerifiedRequest,
+    source: Source,
+    events: tuple[Event, ...],
+    answers: tuple[Acceptance, ...] = (),
+) -> Ending:
+    return Ending(
+        outcome,
+        events=events,
+        acceptances=answers,
+        reply=_acknowledgement(verified, source),
+        key_index=verified.key_index,
+    )
 
 
 UNPROVEN = (Proof.NONE, Proof.ARMED)

@@ -24,6 +24,32 @@ class Quota(Protocol):
         """None when within the source's rate limit, else seconds until it may be tried again."""
 
 
+class Spool(Protocol):
+    """Keeps on this machine what the ledger cannot take now, and brings it there later."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the ledger did not answer a moment ago. Costs nothing."""
+
+    def note(self, *, answered: bool) -> None:
+        """What the ledger did when it was last asked."""
+
+    async def keep(self, arrivals: Sequence[Arrival], source: Source) -> None:
+        """Durable when this returns. Raises Unavailable: no room, or the disk does not take it."""
+
+
+class NoSpool(Spool):
+    """Where none is: it takes nothing."""
+
+    away = False
+
+    def note(self, *, answered: bool) -> None:
+        """Not wanted."""
+
+    async def keep(self, arrivals: Sequence[Arrival], source: Source) -> None:  # noqa: ARG002
+        raise Unavailable
+
+
 class FetchedKeys(Protocol):
     async def keys_for(self, request: KeyRequest, now: float) -> tuple[bytes, ...]:
         """The keys that may have signed; none: the provider knows none so named. Raises Unavailable."""

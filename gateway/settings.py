@@ -47,6 +47,20 @@ class RedisSettings(Strict):
     timeout: Duration = 1.0
 
 
+class SpoolSettings(Strict):
+    """Where a gateway keeps verified requests of sources that spool while Redis is away."""
+
+    directory: Annotated[str, Field(min_length=1)] = ".hookline/spool"
+    """Relative to the working directory. On a disk of this machine; several gateways may share it.
+    The environment variable HOOKLINE_SPOOL goes before it."""
+    max_bytes: Size = Size(256 * 1024 * 1024)
+    """Of each gateway process. Beyond it requests are answered 503."""
+    max_events: Annotated[int, Field(ge=1)] = 100_000
+    """Of each gateway process; the events of a batch are one."""
+    keep_free: Size = Size(64 * 1024 * 1024)
+    """Space on the disk that is left to others."""
+
+
 class WorkerSettings(Strict):
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
     lease: Duration = 30.0
@@ -86,6 +100,7 @@ class Settings(Strict):
     server: ServerSettings = ServerSettings()
     admin: AdminSettings = AdminSettings()
     redis: RedisSettings = RedisSettings()
+    spool: SpoolSettings = SpoolSettings()
     worker: WorkerSettings = WorkerSettings()
     defaults: SourceWide = SourceWide()
     log: LogSettings = LogSettings()

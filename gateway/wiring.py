@@ -12,6 +12,7 @@ from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard, RedisQuota
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.spool.slots import problem_of
 from gateway.application import Application
 from gateway.configuration import Config, load_config
 from gateway.core import routing
@@ -66,6 +67,20 @@ def idle_processors(app: Application) -> list[str]:
     ]
 
 
+def spool_faults(config: Config) -> list[Fault]:
+    """What keeps a gateway from keeping events on disk, where a source wants that."""
+    names = [source.name for source in config.sources if source.spool]
+    directory = config.settings.spool.directory
+    problem = problem_of(Path(directory)) if names else ""
+    if not problem:
+        return []
+    mend = (
+        "make it one that the gateway can write to (or name another, also in HOOKLINE_SPOOL),"
+        f" or set spool = false in the files of {', '.join(names)}"
+    )
+    return [Fault("gateway.toml", "spool.directory", f"{directory!r}: {problem}", mend)]
+
+
 def redis_url(config: Config, environ: Mapping[str, str] = os.environ) -> str | None:
     """REDIS_URL, else redis.url of the settings; None: nothing is set."""
     if environ.get("REDIS_URL"):
@@ -91,6 +106,7 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
         lasting.lessons,
         lasting.refused,
         lasting.visits,
+        spool=lasting.spool,
     )
     limits = Limits(
         settings.server.max_headers,

@@ -18,6 +18,8 @@ import click
 import pytest
 
 from gateway.adapters.http.metrics import Snapshot, render
+from gateway.adapters.spool.looking import Totals
+from gateway.adapters.spool.slots import FileState, State
 from gateway.catalogue import load_preset, preset_names
 from gateway.catalogue.family import FAMILIES
 from gateway.catalogue.keys import KeyTable
@@ -45,6 +47,7 @@ TABLES = (
     ("configuration", "`[server]`", "gateway", "ServerSettings"),
     ("configuration", "`[admin]`", "gateway", "AdminSettings"),
     ("configuration", "`[redis]`", "gateway", "RedisSettings"),
+    ("configuration", "`[spool]`", "gateway", "SpoolSettings"),
     ("configuration", "`[worker]`", "gateway", "WorkerSettings"),
     ("configuration", "`[defaults]`", "gateway", "SourceWide"),
     ("configuration", "`[defaults.retry]`", "gateway", "RetrySettings"),
@@ -92,6 +95,7 @@ COUNTERS = {
     "dead|s|poison": 1,
     "replays|s": 1,
     "replayed|s": 1,
+    "spool|s|kept": 1,
     "quarantine|s|kept": 1,
     "micros|s": 1,
 }
@@ -211,7 +215,9 @@ def test_every_list_of_words_is_in_the_page() -> None:
 
 def test_every_metric_is_explained_with_its_labels() -> None:
     one = {"x": 1}
-    text = render(Snapshot(COUNTERS, one, one, one, {"x": 1.0}, 1, suspended=False)).decode()
+    snapshot = Snapshot(COUNTERS, one, one, one, {"x": 1.0}, 1, suspended=False)
+    spool = State((FileState(Path("0.db"), False, Totals(one, 1, 1.0, 0)),))
+    text = render(snapshot, spool).decode()
     found: dict[str, str] = {}
     for name in re.findall(r"^# TYPE (\w+) ", text, re.M):
         sample = re.search(rf"^{name}(?:_count)?(?:\{{(.*?)\}})? ", text, re.M)

@@ -42,6 +42,9 @@ class Ports:
     fetched: tuple[bytes, ...] = ()
     learnt: tuple[bytes, ...] = ()
     room: bool = True
+    away: bool = False
+    noted: list[bool] = field(default_factory=list)
+    disk: bool = True
 
     async def charge(self, source: Source) -> float | None:
         self.asked.append("quota")
@@ -108,6 +111,27 @@ class Fetched:
         return await self.ports.keys_for(request, now)
 
 
+@dataclass
+class Disk:
+    """The port of the spool, which shares a name with the log of refused requests."""
+
+    ports: Ports
+
+    @property
+    def away(self) -> bool:
+        return self.ports.away
+
+    def note(self, *, answered: bool) -> None:
+        self.ports.noted.append(answered)
+
+    async def keep(self, arrivals: Sequence[Arrival], source: Source) -> None:
+        kept = [f"{each.event.type} {','.join(each.processors)}" for each in arrivals]
+        self.ports.asked.append(f"spool {' and '.join(kept)}")
+        await self.ports._hang("spool")
+        if not self.ports.disk:
+            raise Unavailable
+
+
 def a_request(body: bytes = PUSH, token: bytes = b"right", method: str = "POST") -> InboundRequest:
     headers = Headers.of([(b"X-Token", token)])
     return InboundRequest(method, "/hooks/shop", b"challenge=abc", headers, body, None, 1_700_000_000.0)
@@ -116,7 +140,8 @@ def a_request(body: bytes = PUSH, token: bytes = b"right", method: str = "POST")
 def receive(
     ports: Ports, request: InboundRequest, source: Source = SOURCE, deadline: float = 1.2
 ) -> Ending:
-    ingest = Ingest(ports, ports, ports.route, Fetched(ports), ports, ports, ports, deadline, deadline)
+    ports_of = (ports, ports, ports.route, Fetched(ports), ports, ports, ports)
+    ingest = Ingest(*ports_of, deadline, deadline, Disk(ports), deadline + 0.1)
     return asyncio.run(ingest.receive(request, source))
 
 
@@ -179,6 +204,60 @@ def test_waits_for_a_silent_port_no_longer_than_the_deadline(port: str) -> None:
     ending = receive(Ports(hang=port), a_request(), LIMITED, deadline=0.05)
     assert ending == Ending(Outcome.UNAVAILABLE)
     assert time.perf_counter() - began < 1.0
+
+
+SPOOLING = replace(LIMITED, spool=True)
+
+
+def test_what_the_ledger_cannot_take_is_kept_where_the_source_spools() -> None:
+    ports = Ports(fault=True)
+    ending = receive(ports, a_request(), SPOOLING)
+    assert (ending.outcome, ending.acceptance, ending.key_index) == (Outcome.SPOOLED, None, 0)
+    assert ending.event
+    ledger, spool = (f"{port} push archive,count" for port in ("ledger", "spool"))
+    assert ports.asked == ["quota", "route", ledger, "route", spool]
+    assert ports.noted == [False]
+
+
+@pytest.mark.parametrize("port", ["quota", "ledger"])
+def test_what_a_silent_port_holds_up_is_kept_too(port: str) -> None:
+    assert receive(Ports(hang=port), a_request(), SPOOLING, 0.05).outcome is Outcome.SPOOLED
+
+
+def test_while_the_ledger_is_known_to_be_away_the_spool_is_asked_first() -> None:
+    ports = Ports(away=True)
+    assert receive(ports, a_request(), SPOOLING).outcome is Outcome.SPOOLED
+    assert ports.asked == ["route", "spool push archive,count"]
+    full = Ports(away=True, disk=False)
+    assert receive(full, a_request(), SPOOLING).outcome is Outcome.ACCEPTED
+
+
+def test_while_the_ledger_answers_the_spool_is_asked_nothing() -> None:
+    ports = Ports()
+    assert receive(ports, a_request(), SPOOLING).outcome is Outcome.ACCEPTED
+    assert ports.asked == ["quota", "route", "ledger push archive,count"]
+    assert ports.noted == []
+
+
+def test_a_disk_that_takes_nothing_or_hangs_is_a_503_in_time() -> None:
+    began = time.perf_counter()
+    assert receive(Ports(fault=True, disk=False), a_request(), SPOOLING) == Ending(Outcome.UNAVAILABLE)
+    hung = Ports(away=True, hang="spool")
+    assert receive(hung, a_request(), SPOOLING, 0.05) == Ending(Outcome.UNAVAILABLE)
+    assert time.perf_counter() - began < 1.0
+
+
+def test_beyond_the_quota_nothing_is_kept() -> None:
+    ports = Ports(wait=7.5)
+    assert receive(ports, a_request(), SPOOLING).outcome is Outcome.RATE_LIMITED
+    assert ports.asked == ["quota"]
+
+
+def test_nothing_forged_and_nothing_unwanted_is_kept() -> None:
+    ports = Ports(fault=True, away=True)
+    assert receive(ports, a_request(token=b"wrong"), SPOOLING).outcome is Outcome.REFUSED
+    assert receive(ports, a_request(b'{"type": "star"}'), SPOOLING).outcome is Outcome.IGNORED
+    assert not [each for each in ports.asked if each.startswith("spool")]
 
 
 ECHO = ReplyTemplate(body=compile_template("{query.challenge}"))

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "events": ("events", "List events, or show one."),
     "dead-letters": ("dead_letters", "List, show, replay or discard dead letters."),
     "refused": ("refused", "List, show, release or discard refused requests."),
+    "spool": ("spool", "Show or drain what waits on disk until Redis is back."),
     "replay": ("replay", "Put deliveries back, by id or by source, type, time and state."),
     "plugins": ("plugins", "List the processors and where they come from."),
     "schema": ("schema", "Print the JSON Schema of a configuration file."),

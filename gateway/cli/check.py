@@ -26,7 +26,7 @@ def command(offline: bool, as_json: bool) -> None:
     Exit status 78 when there is any.
     """
     from gateway.faults import ConfigError
-    from gateway.wiring import idle_processors, load_application
+    from gateway.wiring import idle_processors, load_application, spool_faults
 
     warnings: list[str] = []
     faults: list[Fault] = []
@@ -36,8 +36,9 @@ def command(offline: bool, as_json: bool) -> None:
         faults = error.faults
     else:
         warnings = [*app.config.warnings, *idle_processors(app)]
+        faults = spool_faults(app.config)
         if not offline:
-            faults = redis_faults(app, find_url(app))
+            faults += redis_faults(app, find_url(app))
     _show(faults, warnings, as_json=as_json)
     sys.exit(BAD_CONFIG if faults else 0)
 

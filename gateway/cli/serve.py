@@ -39,6 +39,7 @@ def command(
         run_gateway(parts, socket.socket(fileno=fd), None)
         return
     _refuse_weak_redis(app, url)
+    _refuse_useless_spool(app)
     try:
         sock = bind(host or settings.server.host, settings.server.port if port is None else port)
         admin = bind(settings.admin.host, settings.admin.port if admin_port is None else admin_port)
@@ -69,6 +70,18 @@ def _refuse_weak_redis(app: "object", url: str) -> None:
         # than a refused connection; /readyz judges the server's settings once it is back.
         logger().error("redis.unavailable", problem=faults[0].problem)
     elif faults:
+        fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+
+
+def _refuse_useless_spool(app: "object") -> None:
+    """A sender that does not come again was promised a place on disk. One that is full only for now is
+    no reason not to start."""
+    from gateway.application import Application
+    from gateway.cli.shared.exits import BAD_CONFIG
+    from gateway.wiring import spool_faults
+
+    assert isinstance(app, Application)
+    if faults := spool_faults(app.config):
         fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
 
 

@@ -95,6 +95,7 @@ def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
         "dedup_window": source.dedup_window,
         "retention": source.retention,
         "on_bad_signature": "quarantine" if source.quarantine else "refuse",
+        "spool": source.spool,
         "revive_dead": source.revive_dead,
         "attempt_timeout": source.attempt_timeout,
         "concurrency": source.concurrency,

@@ -6,6 +6,7 @@ the right end, can be believed. So: count hops from the right, and nothing else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -23,6 +24,7 @@ Network = IPv4Network | IPv6Network
 FLOOD_PREFIX_V6: Final = 64  # one customer's network: counting single addresses would be no limit
 
 
+@lru_cache(maxsize=4096)  # the same few call again and again; bounded, because anybody may call
 def parse_address(text: str) -> Address | None:
     """An address, IPv4-mapped IPv6 unmapped; None for anything else, scoped addresses included."""
     try:

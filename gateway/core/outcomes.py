@@ -11,6 +11,7 @@ class Outcome(StrEnum):
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
+    SPOOLED = "spooled"
     IGNORED = "ignored"
     HANDSHAKE = "handshake"
     REFUSED = "refused"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.addresses import AllowedAddresses
 from gateway.core.handshake import Handshake, Proof
@@ -12,6 +12,8 @@ from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.retry import RetryPolicy
 from gateway.core.template import Known
 from gateway.core.verification import Scheme
+
+POST_ONLY: Final = ("POST",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Source:
     handshakes: tuple[Handshake, ...] = ()
     acknowledgement: Reply | ReplyTemplate = Reply()
     quarantine: bool = False
+    spool: bool = False
     allowed: AllowedAddresses = AllowedAddresses()
     trusted_proxies: int = 0
     rate_limit: str | None = None
@@ -48,6 +51,8 @@ class Source:
     @property
     def methods(self) -> tuple[str, ...]:
         """POST, and what a handshake of the preset needs."""
+        if not self.handshakes:
+            return POST_ONLY
         return tuple(dict.fromkeys(("POST", *(each.when.method for each in self.handshakes))))
 
     @property

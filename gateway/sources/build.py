@@ -76,6 +76,7 @@ def _assemble(
         handshakes=tuple(each.build(options) for each in preset.handshakes) if preset else (),
         acknowledgement=acknowledge.build(options).settled(),
         quarantine=file.on_bad_signature == "quarantine",
+        spool=_spools(file, preset),
         allowed=allowed,
         trusted_proxies=_first(file.trusted_proxies, settings.server.trusted_proxies),
         rate_limit=file.rate_limit,
@@ -87,6 +88,12 @@ def _assemble(
         attempt_timeout=_first(file.attempt_timeout, defaults.attempt_timeout),
         concurrency=file.concurrency,
     )
+
+
+def _spools(file: SourceFile, preset: Preset | None) -> bool:
+    if file.spool == "auto":
+        return preset is not None and preset.sender.retries in ("none", "short")
+    return file.spool
 
 
 def _first(*values: Any) -> Any:

@@ -22,6 +22,8 @@ class SourceFile(Strict):
     """What the preset asks for beside secrets; a value may be a reference, and a secret one must be."""
     on_bad_signature: Literal["refuse", "quarantine"] = "refuse"
     """quarantine: what is refused for its signature is kept whole, for `hookline refused release`."""
+    spool: Literal["auto"] | bool = "auto"
+    """Keep on disk what comes while Redis is away. auto: where the preset's sender soon gives up."""
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]{1,200}$")] | None = None
     public_url: PublicUrl | None = None
     """The URL as the provider has it, if it is not server.public_url and the path: some sign it."""

@@ -56,6 +56,33 @@ def test_is_not_ready_while_redis_is_away_but_alive() -> None:
     with_readiness(NOWHERE, test)
 
 
+def test_is_ready_without_redis_while_a_spool_takes_events_and_says_what_is_wrong() -> None:
+    async def test(readiness: Readiness, _: Clock) -> None:
+        takes = True
+        readiness._spool = lambda: takes
+        answer = await ask(readiness, "/readyz")
+        told = {"ready": True, "problems": ["redis: ConnectionError"]}
+        assert (answer.status_code, answer.json()) == (200, told)
+        takes = False
+        assert (await ask(readiness, "/readyz")).status_code == 503
+        takes = readiness.draining = True
+        assert (await ask(readiness, "/readyz")).status_code == 503
+
+    with_readiness(NOWHERE, test)
+
+
+def test_a_spool_does_not_make_up_for_a_redis_that_is_not_safe(redis_url: str, redis: "Redis") -> None:
+    async def test(readiness: Readiness, _: Clock) -> None:
+        readiness._spool = lambda: True
+        assert (await ask(readiness, "/readyz")).status_code == 503
+
+    redis.config_set("appendfsync", "everysec")
+    try:
+        with_readiness(redis_url, test)
+    finally:
+        redis.config_set("appendfsync", "always")
+
+
 def test_is_not_ready_while_it_drains(redis_url: str) -> None:
     async def test(readiness: Readiness, _: Clock) -> None:
         assert await readiness.problems() == []

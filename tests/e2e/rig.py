@@ -68,7 +68,8 @@ class Deployment:
 
     def environment(self, redis_url: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE")}
-        return {**kept, **self.environ, "REDIS_URL": redis_url}
+        spool = str(self.root / "spool")  # not one that deployments in one directory would share
+        return {**kept, **self.environ, "REDIS_URL": redis_url, "HOOKLINE_SPOOL": spool}
 
     def run(self, *words: str, redis_url: str) -> subprocess.CompletedProcess[str]:
         """A command of `hookline` that is expected to end by itself."""

@@ -181,7 +181,7 @@ class Edge:
 
 def _head_size(scope: Any) -> int:
     """Bytes of the URL and of all header fields."""
-    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    fields = sum([len(name) + len(value) for name, value in scope["headers"]])
     return fields + len(scope["path"]) + len(scope["query_string"])
 
 

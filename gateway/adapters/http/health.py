@@ -21,15 +21,23 @@ RECHECK_SECONDS: Final = 10.0
 class Readiness:
     """Whether this gateway can keep its promise now.
 
-    Anybody may ask, so Redis is asked at most twice a second, and its settings every 10 s.
+    Anybody may ask, so Redis is asked at most twice a second, and its settings every 10 s. `spool`
+    says whether events can be kept on disk meanwhile: then the gateway is ready without Redis. All
+    gateways lose it at the same time; were none of them ready, nobody would be left to keep anything.
     """
 
     def __init__(
-        self, client: "Redis", durability: str, clock: Callable[[], float] = time.monotonic
+        self,
+        client: "Redis",
+        durability: str,
+        clock: Callable[[], float] = time.monotonic,
+        spool: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._durability = durability
         self._clock = clock
+        self._spool = spool
+        self._away = False
         self._asking = asyncio.Lock()
         self._ask_at = self._recheck_at = clock()
         self._answer: list[str] = []
@@ -46,6 +54,10 @@ class Readiness:
                 self._ask_at = self._clock() + ASK_SECONDS
         return self._answer
 
+    async def ready(self) -> bool:
+        problems = await self.problems()
+        return not problems or (self._away and not self.draining and self._spool())
+
     async def _ask(self) -> list[str]:
         try:
             await self._client.ping()
@@ -56,7 +68,9 @@ class Readiness:
                 self._weak = [f"{fault.key}: {fault.problem}" for fault in faults]
                 self._recheck_at = self._clock() + RECHECK_SECONDS
         except (RedisError, OSError) as error:
+            self._away = True
             return [f"redis: {type(error).__name__}"]
+        self._away = False
         return self._weak
 
 
@@ -67,9 +81,7 @@ async def livez(_: Request) -> Response:
 
 def health_app(readiness: Readiness) -> Starlette:
     async def readyz(_: Request) -> Response:
-        problems = await readiness.problems()
-        return JSONResponse(
-            {"ready": not problems, "problems": problems}, status_code=503 if problems else 200
-        )
+        ready, problems = await readiness.ready(), await readiness.problems()
+        return JSONResponse({"ready": ready, "problems": problems}, status_code=200 if ready else 503)
 
     return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])

@@ -14,6 +14,8 @@ from gateway.adapters.ledger.secret_use import SecretUse
 from gateway.adapters.outbound.keys import Keys as FetchedKeys
 from gateway.adapters.outbound.late import LateClient
 from gateway.adapters.outbound.visits import Visits
+from gateway.adapters.spool.spool import DiskSpool
+from gateway.settings import SpoolSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +31,23 @@ class Lasting:
     client: LateClient
     keys: FetchedKeys
     visits: Visits
+    spool: DiskSpool
 
     @classmethod
-    def of(cls, redis: "Redis", names: Keys) -> "Lasting":
+    def of(cls, redis: "Redis", names: Keys, spool: SpoolSettings | None = None) -> "Lasting":
         client = LateClient()
+        counters = Counters()
         return cls(
             redis=redis,
             names=names,
-            counters=Counters(),
+            counters=counters,
             secret_use=SecretUse(),
             lessons=RedisLessons(redis, names),
             refused=Refusals(redis, names),
             client=client,
             keys=FetchedKeys(client),
             visits=Visits(client),
+            spool=DiskSpool(spool or SpoolSettings(), counters.spool),
         )
 
     async def flush(self) -> None:
@@ -53,6 +58,7 @@ class Lasting:
             await self.secret_use.flush(self.redis, self.names)
 
     async def aclose(self) -> None:
+        await self.spool.aclose()
         await self.refused.aclose()
         await self.visits.aclose()
         await self.keys.aclose()

@@ -4,6 +4,7 @@ So any process can serve them, several gateways add up, and a restart loses noth
 second. Labels come from configuration and closed lists only: a caller cannot make a new series.
 """
 
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from redis.asyncio import Redis
 
 from gateway import __version__
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.spool.slots import State
 from gateway.core.event import event_of
 from gateway.core.outcomes import Outcome
 
@@ -41,6 +43,9 @@ class Counters:
         bucket = bisect_left(BUCKETS, seconds)
         self._counts[f"bucket|{name}|{bucket}"] += 1
         self._counts[f"micros|{name}"] += int(seconds * 1_000_000)
+
+    def spool(self, source: str, result: str, many: int) -> None:
+        self._counts[f"spool|{source}|{result}"] += many
 
     async def flush(self, client: "Redis", keys: Keys) -> None:
         """Adds the counts to Redis; keeps them for the next time when that fails."""
@@ -120,16 +125,17 @@ async def _due_since(client: "Redis", keys: Keys, jobs: list[bytes | None]) -> l
     return [int(value) if value else None for value in await pipeline.execute()]
 
 
-def render(snapshot: Snapshot | None) -> bytes:
-    """The Prometheus text. None: Redis could not be read, and that is what it says."""
+def render(snapshot: Snapshot | None, spool: State | None = None) -> bytes:
+    """The Prometheus text. None: Redis, or the spool, could not be read, and that is what it says."""
     registry = CollectorRegistry()
-    registry.register(_Collector(snapshot))
+    registry.register(_Collector(snapshot, spool))
     return generate_latest(registry)
 
 
 class _Collector(Collector):
-    def __init__(self, snapshot: Snapshot | None) -> None:
+    def __init__(self, snapshot: Snapshot | None, spool: State | None) -> None:
         self._snapshot = snapshot
+        self._spool = spool
 
     def collect(self) -> Iterator[Metric]:
         build = GaugeMetricFamily("hookline_build_info", "The version that runs", labels=["version"])
@@ -138,6 +144,8 @@ class _Collector(Collector):
         yield GaugeMetricFamily(
             "hookline_redis_up", "1 when the ledger can be read", value=int(self._snapshot is not None)
         )
+        if self._spool:
+            yield from _spooled(self._spool, time.time())
         if self._snapshot:
             yield from _state(self._snapshot)
             yield from _totals(self._snapshot.counters)
@@ -164,15 +172,32 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     )
 
 
+def _spooled(state: State, now: float) -> Iterator[Metric]:
+    """Of this machine's disk, whatever Redis says."""
+    events = GaugeMetricFamily("hookline_spool_events", "Requests that wait on disk", labels=["source"])
+    for source, many in state.requests.items():
+        events.add_metric([source], many)
+    yield events
+    age = max(0.0, now - state.oldest) if state.oldest else 0.0
+    gauges = (
+        ("bytes", "Bytes of the requests that wait on disk", state.size),
+        ("oldest_seconds", "Age of the oldest request that waits on disk", age),
+        ("damaged", "Corrupt requests, and files that were damaged", state.set_aside),
+    )
+    for name, text, value in gauges:
+        yield GaugeMetricFamily(f"hookline_spool_{name}", text, value=value)
+
+
 TOTALS: Final = {
     "requests": ("Requests by how they ended", ("source", "outcome", "reason")),
     "attempts": ("Attempts by how they ended", ("source", "processor", "outcome")),
     "dead": ("Dead letters ever made", ("source", "reason")),
     "replays": ("Deliveries put back", ("source",)),
     "replayed": ("Events that came again under a new id", ("source",)),
+    "spool": ("Requests for the spool, and back from it", ("source", "result")),
     "quarantine": ("Requests for the quarantine", ("source", "result")),
 }
-NAMES: Final = {"dead": "dead_lettered", "replayed": "replayed_events"}
+NAMES: Final = {"dead": "dead_lettered", "spool": "spool_requests", "replayed": "replayed_events"}
 
 
 def _totals(counters: dict[str, int]) -> Iterator[Metric]:

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -23,10 +24,13 @@ from gateway.adapters.http.edge import Deployment, Edge
 from gateway.adapters.http.heads import BoundedHeads
 from gateway.adapters.http.health import Readiness, health_app
 from gateway.adapters.http.lasting import Lasting
+from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.spool.task import SpoolTask
 from gateway.adapters.worker.keeper import Keeper
 from gateway.application import Application
+from gateway.core.source import Source
 from gateway.logs import logger
 from gateway.secret_refs import resolve
 from gateway.settings import ServerSettings
@@ -77,10 +81,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None) -> None:
     settings = parts.app.config.settings
     client = async_client(parts.url, settings.redis.timeout)
-    readiness = Readiness(client, settings.redis.durability)
-    lasting = Lasting.of(client, Keys(parts.app.prefix))
-    edge = Edge(parts.build(parts.app, parts.url, lasting), health_app(readiness), lasting)
+    lasting = Lasting.of(client, Keys(parts.app.prefix), settings.spool)
+    readiness = Readiness(
+        client,
+        settings.redis.durability,
+        spool=lambda: spools(state["app"]) and lasting.spool.takes_writes,
+    )
     state = {"app": parts.app}
+    edge = Edge(parts.build(parts.app, parts.url, lasting), health_app(readiness), lasting)
     servers = [uvicorn_server(edge, settings.server)]
     sockets = [sock]
     if admin is not None:
@@ -94,14 +102,18 @@ async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None)
     _install_signals(servers, readiness, reload)
     keeper = Keeper(parts.app, parts.url, tuple)
     keeper.start()
-    flusher = asyncio.create_task(_flush(lasting))
+    if spools(parts.app):
+        await lasting.spool.open()
+    tasks = [asyncio.create_task(_flush(lasting)), asyncio.create_task(_drain(parts, lasting, edge))]
     try:
         await asyncio.gather(
             *(server.serve(sockets=[sock]) for server, sock in zip(servers, sockets, strict=True))
         )
     finally:
         keeper.stop()
-        flusher.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await lasting.aclose()
         await client.aclose()
 
@@ -117,7 +129,13 @@ def admin_for(
         lambda: [(source.name, source.queue) for source in current().config.sources],
         readiness,
         token,
+        Path(app.config.settings.spool.directory),
     )
+
+
+def spools(app: Application) -> bool:
+    """Whether any source keeps on disk what comes while Redis is away."""
+    return any(source.spool for source in app.config.sources)
 
 
 def uvicorn_server(app: Any, settings: ServerSettings, grace: float | None = None) -> Server:
@@ -168,6 +186,16 @@ def _reload(parts: Parts, edge: Edge, lasting: Lasting, current: Application) ->
     edge.deployment = parts.build(app, parts.url, lasting)
     logger().info("reload.done", sources=len(app.config.sources))
     return app
+
+
+async def _drain(parts: Parts, lasting: Lasting, edge: Edge) -> None:
+    look_ms = int(parts.app.config.settings.worker.look_interval * 1000)
+    ledger = AsyncLedger(lasting.redis, lasting.names, look_ms)  # its own: live requests go past it
+
+    def sources() -> dict[str, Source]:
+        return {each.name: each for each in edge.deployment.by_path.values()}
+
+    await SpoolTask(lasting.spool, ledger, sources, lasting.counters.spool).run()
 
 
 async def _flush(lasting: Lasting) -> None:

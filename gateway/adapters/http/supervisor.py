@@ -14,7 +14,13 @@ import sys
 from typing import Final
 
 from gateway.adapters.http.health import Readiness
-from gateway.adapters.http.server import ADMIN_GRACE_SECONDS, Parts, admin_for, uvicorn_server
+from gateway.adapters.http.server import (
+    ADMIN_GRACE_SECONDS,
+    Parts,
+    admin_for,
+    spools,
+    uvicorn_server,
+)
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.faults import ConfigError
 from gateway.logs import logger
@@ -39,7 +45,8 @@ class _Supervisor:
     async def run(self, admin: socket.socket) -> None:
         settings = self._app.config.settings
         client = async_client(self._parts.url, settings.redis.timeout)
-        readiness = Readiness(client, settings.redis.durability)
+        # The children keep on disk; whether there is room, each of them says on the gateway's port.
+        readiness = Readiness(client, settings.redis.durability, spool=lambda: spools(self._app))
         beside = admin_for(self._app, client, readiness, lambda: self._app)
         server = uvicorn_server(beside, settings.server, ADMIN_GRACE_SECONDS)
         loop = asyncio.get_running_loop()

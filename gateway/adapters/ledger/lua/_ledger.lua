@@ -47,6 +47,48 @@ local function count(...)
   redis.call('HINCRBY', prefix .. ':counters', table.concat({...}, '|'), 1)
 end
 
+-- What the deliveries of one call need alike is put off, and done once for all of them at its end: a command
+-- costs far more than its arguments. Only for what nothing else in the call reads.
+local put_off, tallies, most_put_off = {}, {}, 4000
+local function later(name, call)
+  local known = put_off[name]
+  if known and #known < most_put_off then return known end
+  if known then redis.call(unpack(known)) end
+  put_off[name] = call
+  return call
+end
+
+local function zadd_later(key, score, member)
+  local call = later('ZADD ' .. key, {'ZADD', key})
+  call[#call + 1], call[#call + 2] = score, member
+end
+
+local function zrem_later(key, member)
+  local call = later('ZREM ' .. key, {'ZREM', key})
+  call[#call + 1] = member
+end
+
+local function delete_later(key)
+  local call = later('DEL', {'DEL'})
+  call[#call + 1] = key
+end
+
+local function count_later(...)
+  local name = table.concat({...}, '|')
+  tallies[name] = (tallies[name] or 0) + 1
+end
+
+local function do_now()
+  for name, call in pairs(put_off) do
+    redis.call(unpack(call))
+    put_off[name] = nil
+  end
+  for name, many in pairs(tallies) do
+    redis.call('HINCRBY', prefix .. ':counters', name, many)
+    tallies[name] = nil
+  end
+end
+
 -- A server that is out of memory refuses what takes more of it, unless the script has begun to write.
 -- Only `accept` is to be refused: everything else is how the memory becomes free again.
 local function write_though_memory_is_full()
@@ -117,10 +159,11 @@ local function forget_next_look(delivery, fence)
 end
 
 -- From the last delivery's end the record lives for the dedup window, the body for the retention.
-local function end_if_all_done(id)
+-- Of a single delivery nobody counts how many are open.
+local function end_if_all_done(id, lives)
   local record = event_key(id)
-  if redis.call('HINCRBY', record, 'o', -1) > 0 then return end
-  local lives = redis.call('HMGET', record, 'w', 'k', 'n', 'x')
+  lives = lives or redis.call('HMGET', record, 'w', 'k', 'n', 'x')
+  if lives[3] ~= '1' and redis.call('HINCRBY', record, 'o', -1) > 0 then return end
   redis.call('PEXPIRE', record, lives[1])
   redis.call('PEXPIRE', body_key(id), lives[2])
   if lives[4] then redis.call('PEXPIRE', proof_key(lives[4]), lives[1]) end

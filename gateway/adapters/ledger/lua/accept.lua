@@ -6,7 +6,7 @@
 -- revive dead (0|1), headers, body, proof ('' for none), how many processors, their names.
 -- Replies a word each: accepted | pending | done | dead | revived.
 local look_ms = tonumber(ARGV[1])
-local replies, replayed = {}, {}
+local replies, replayed, sources = {}, {}, {}
 
 local function state_of(record, deliveries)
   local open = false
@@ -49,13 +49,13 @@ local function store(at, processors)
   end
   redis.call('DEL', body_key(id))
   redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
-  redis.call('ZADD', prefix .. ':events:' .. source, now, id)
-  redis.call('SADD', prefix .. ':sources', source)
+  zadd_later(prefix .. ':events:' .. source, now, id)
+  sources[source] = true
   for number = 1, processors do
     local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 11 + number]
     redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
       number .. 'c', 0, number .. 'f', 0, number .. 't', now)
-    redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
+    zadd_later(prefix .. ':pending:' .. source, now + look_ms, delivery)
     ring(id, tostring(number), delivery, queue, processor, 1)
   end
 end
@@ -78,6 +78,9 @@ while at <= #ARGV do
   replies[#replies + 1] = accept(at, processors)
   at = at + 12 + processors
 end
+
+for source in pairs(sources) do redis.call('SADD', prefix .. ':sources', source) end
+do_now()
 
 -- Counted last: a count that memory is too short for must not keep a repeat from its answer, and must not
 -- open the way for new events either.

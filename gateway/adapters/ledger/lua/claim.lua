@@ -18,7 +18,7 @@ local function mark_started(job, queue, delivery, processor, fence)
   end
   redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker)
   -- RQ's clean-up declares what has expired here abandoned; whether it is, our lease says.
-  redis.call('ZADD', rq .. ':wip:' .. queue, NEVER, job .. ':' .. fence)
+  zadd_later(rq .. ':wip:' .. queue, NEVER, job .. ':' .. fence)
 end
 
 -- A bell that rang twice leaves a job behind: it goes, unless it is the look that runs or is scheduled.
@@ -60,7 +60,7 @@ local function lease(id, number, delivery, look)
   attempts, fence = attempts + 1, fence + 1
   redis.call('HSET', record, number .. 's', 'leased', number .. 'a', attempts, number .. 'f', fence,
     number .. 't', now + lease_ms)
-  redis.call('ZADD', prefix .. ':pending:' .. source, now + lease_ms, delivery)
+  zadd_later(prefix .. ':pending:' .. source, now + lease_ms, delivery)
   if keep_books then mark_started(delivery .. '-' .. fence, queue, delivery, processor, fence) end
   return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored[1], stored[2]}
 end
@@ -91,13 +91,11 @@ end
 local queues = tonumber(ARGV[8])
 for i = 1, queues do
   local queue, many = ARGV[7 + i * 2], tonumber(ARGV[8 + i * 2])
-  for _ = 1, many do
-    local job = redis.call('LPOP', rq .. ':queue:' .. queue)
-    if not job then break end
-    replies[#replies + 1] = take(job, queue)
-  end
+  local jobs = many > 0 and redis.call('LPOP', rq .. ':queue:' .. queue, many) or {}
+  for _, job in ipairs(jobs) do replies[#replies + 1] = take(job, queue) end
 end
 for i = 9 + queues * 2, #ARGV, 2 do
   replies[#replies + 1] = take(ARGV[i], ARGV[i + 1] ~= '' and ARGV[i + 1] or nil)
 end
+do_now()
 return replies

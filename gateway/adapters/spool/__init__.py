@@ -1,0 +1,1 @@
+"""Where verified requests wait on this machine's disk while Redis is away, and how they get back."""
