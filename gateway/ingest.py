@@ -8,6 +8,7 @@ This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTT
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,16 +162,24 @@ class Ingest:
         """Where the ledger was away a moment ago the spool is asked first: nobody has to wait for what
         will not answer. A request whose fate in the ledger is unknown may be kept too: `accept` will
         know it."""
-        away = self.spool.away
-        ways = (self._keep, self._accept) if away else (self._accept, self._keep)
-        async with asyncio.timeout(self.latest):
-            for way in ways:
-                try:
-                    return await way(verified, source)
-                except (Unavailable, TimeoutError):
-                    if way == self._accept:
-                        self.spool.note(answered=False)
-        raise Unavailable
+        latest = asyncio.get_running_loop().time() + self.latest
+        if not self.spool.away:
+            with suppress(Unavailable, TimeoutError):
+                return await self._ask(verified, source)
+            async with asyncio.timeout_at(latest):
+                return await self._keep(verified, source)
+        async with asyncio.timeout_at(latest):
+            with suppress(Unavailable):
+                return await self._keep(verified, source)
+            return await self._ask(verified, source)
+
+    async def _ask(self, verified: VerifiedRequest, source: Source) -> Ending:
+        """`_accept`, of whose failure the spool hears."""
+        try:
+            return await self._accept(verified, source)
+        except (Unavailable, TimeoutError):
+            self.spool.note(answered=False)
+            raise
 
     async def _accept(self, verified: VerifiedRequest, source: Source) -> Ending:
         async with asyncio.timeout(self.deadline):
