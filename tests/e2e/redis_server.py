@@ -3,6 +3,7 @@
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -62,3 +63,25 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+# Three ways to be away; each gives the way back.
+
+
+def hang(redis: RedisServer) -> Callable[[], None]:
+    redis.signal(signal.SIGSTOP)
+    return lambda: redis.signal(signal.SIGCONT)
+
+
+def die(redis: RedisServer) -> Callable[[], None]:
+    redis.kill()
+    return redis.start
+
+
+def run_full(redis: RedisServer) -> Callable[[], None]:
+    def set_limit(size: str) -> None:
+        with redis.client() as client:
+            client.config_set("maxmemory", size)
+
+    set_limit("1")
+    return lambda: set_limit("0")

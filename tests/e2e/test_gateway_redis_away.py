@@ -1,6 +1,5 @@
 """While Redis is away: no 2xx, but a 503 in time; when it is back, the gateway goes on by itself."""
 
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ import pytest
 
 from tests.e2e.deployments import SIGNED, event, processors, settings, signed
 from tests.e2e.ledger_view import LedgerView
-from tests.e2e.redis_server import RedisServer
+from tests.e2e.redis_server import RedisServer, die, hang, run_full
 from tests.e2e.rig import Deployment, Gateway, until
 from tests.e2e.wire import Answer
 
@@ -36,25 +35,6 @@ def behind(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     """A gateway whose Redis goes away."""
     with Gateway(deployment(tmp_path_factory.mktemp("behind")), redis_server.url) as running:
         yield running
-
-
-def hang(redis: RedisServer) -> Callable[[], None]:
-    redis.signal(signal.SIGSTOP)
-    return lambda: redis.signal(signal.SIGCONT)
-
-
-def die(redis: RedisServer) -> Callable[[], None]:
-    redis.kill()
-    return redis.start
-
-
-def run_full(redis: RedisServer) -> Callable[[], None]:
-    def set_limit(size: str) -> None:
-        with redis.client() as client:
-            client.config_set("maxmemory", size)
-
-    set_limit("1")
-    return lambda: set_limit("0")
 
 
 def send(gateway: Gateway, source: str, event_id: str) -> Answer:

@@ -14,7 +14,7 @@ import pytest
 from gateway.adapters.spool.slots import survey
 from tests.e2e.deployments import BATCHED, SIGNED, event, processors, settings, signed, stripe
 from tests.e2e.ledger_view import LedgerView
-from tests.e2e.redis_server import RedisServer
+from tests.e2e.redis_server import RedisServer, die, hang, run_full
 from tests.e2e.rig import SECRET, Deployment, Gateway, until
 from tests.e2e.wire import Answer, hmac_hex
 
@@ -44,25 +44,6 @@ def deployment(root: Path, *spool: str, sources: dict[str, str] = SOURCES) -> De
     wishes = [(name, "push" if name == "picky" else "*") for name in sources]
     table = "\n".join(("\n[spool]", f'directory = "{root / "spool"}"', *spool))
     return Deployment(root, sources, settings() + table, {"nothing": processors(*wishes)})
-
-
-def hang(redis: RedisServer) -> Callable[[], None]:
-    redis.signal(signal.SIGSTOP)
-    return lambda: redis.signal(signal.SIGCONT)
-
-
-def die(redis: RedisServer) -> Callable[[], None]:
-    redis.kill()
-    return redis.start
-
-
-def run_full(redis: RedisServer) -> Callable[[], None]:
-    def set_limit(size: str) -> None:
-        with redis.client() as client:
-            client.config_set("maxmemory", size)
-
-    set_limit("1")
-    return lambda: set_limit("0")
 
 
 @contextmanager
