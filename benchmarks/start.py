@@ -24,14 +24,17 @@ def run(bench: Bench) -> list[Table]:
     return [bench.interleave("start", list(NAMES), lambda name: measure(bench, name))]
 
 
+def _registered(bench: Bench) -> bool:
+    return bool(bench.store.client.scard("rq:workers"))
+
+
 def measure(bench: Bench, name: str) -> Row:
     deployment = Hookline(bench.place("start"), bench.store.url).write()
     if name == "serve":
         return _kept(deployment, name, deployment.serve(), lambda: _ready(deployment))
     if name == "worker":
         bench.store.clear()
-        registered = lambda: bool(bench.store.client.scard("rq:workers"))  # noqa: E731
-        return _kept(deployment, name, deployment.worker(32), registered)
+        return _kept(deployment, name, deployment.worker(32), lambda: _registered(bench))
     arguments = ["-m", "gateway", "--help"] if name == "--help" else ["-c", "pass"]
     began = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)

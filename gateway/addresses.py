@@ -122,9 +122,3 @@ def _reason(error: OSError | ValidationError) -> str:
         return str(error.strerror)
     detail = error.errors(include_input=False, include_url=False)[0]
     return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")
-
-
-def shipped_names() -> tuple[str, ...]:
-    """The presets whose addresses ship."""
-    names = (entry.name for entry in files("gateway.presets").joinpath(FOLDER).iterdir())
-    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))

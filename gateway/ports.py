@@ -46,7 +46,7 @@ class NoSpool(Spool):
     def note(self, *, answered: bool) -> None:
         """Not wanted."""
 
-    async def keep(self, arrivals: Sequence[Arrival], source: Source) -> None:  # noqa: ARG002
+    async def keep(self, arrivals: Sequence[Arrival], source: Source) -> None:  # noqa: ARG002 - the port's
         raise Unavailable
 
 

@@ -114,10 +114,10 @@ class Pretence:
     def __init__(self, lessons: Lessons) -> None:
         self._lessons = lessons
 
-    async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:  # noqa: ARG002
+    async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:  # noqa: ARG002 - the port's
         return [Acceptance.ACCEPTED for _ in arrivals]
 
-    async def charge(self, source: Source) -> float | None:  # noqa: ARG002
+    async def charge(self, source: Source) -> float | None:  # noqa: ARG002 - the port's
         return None
 
     def visit(self, url: str, hosts: Sequence[str], *, source: str) -> None: ...
@@ -125,7 +125,7 @@ class Pretence:
     async def armed(self, source: Source) -> bool:
         return await self._lessons.armed(source)
 
-    async def learn(self, source: Source, secret: bytes) -> bool:  # noqa: ARG002
+    async def learn(self, source: Source, secret: bytes) -> bool:  # noqa: ARG002 - the port's
         return await self._lessons.armed(source)
 
     async def keys(self, source: Source) -> tuple[Any, ...]:

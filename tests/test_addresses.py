@@ -14,7 +14,6 @@ from gateway.addresses import (
     known_addresses,
     refreshed_path,
     shipped_addresses,
-    shipped_names,
 )
 from gateway.catalogue import preset_names
 from gateway.catalogue.published import PublishedAddresses
@@ -23,6 +22,7 @@ from gateway.core.addresses import parse_address
 from gateway.core.outcomes import Refusal
 from gateway.core.published import AddressesError, checked
 from gateway.faults import ConfigError, Fault
+from tests.shipped_addresses import shipped_names
 
 ENVIRON = {"KEY": "Zc4nary-in-a-c0al-mine-7"}
 GITHUB = 'preset = "github"\nsecrets = ["env:KEY"]\n'

@@ -50,7 +50,7 @@ class BasicAuthVerify(Strict):
 
     scheme: Literal["basic-auth"]
 
-    def build(self, options: Options = NO_OPTIONS) -> Scheme:  # noqa: ARG002
+    def build(self, options: Options = NO_OPTIONS) -> Scheme:  # noqa: ARG002 - as above
         return BasicAuthScheme()
 
 
@@ -107,7 +107,7 @@ class MessageSignatureVerify(KeyTable):
     tolerance: Duration | None = 300.0
     key_source: KeySourceFile | None = None
 
-    def build(self, options: Options = NO_OPTIONS) -> Scheme:  # noqa: ARG002
+    def build(self, options: Options = NO_OPTIONS) -> Scheme:  # noqa: ARG002 - as above
         return MessageSignatureScheme(
             algorithm=algorithm_named(RFC_ALGORITHMS[self.algorithm]),
             algorithm_name=self.algorithm,
@@ -122,5 +122,5 @@ class UnverifiedVerify(Strict):
 
     scheme: Literal["unverified"]
 
-    def build(self, options: Options = NO_OPTIONS) -> Scheme:  # noqa: ARG002
+    def build(self, options: Options = NO_OPTIONS) -> Scheme:  # noqa: ARG002 - as above
         return UnverifiedScheme()

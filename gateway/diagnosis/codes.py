@@ -7,14 +7,14 @@ class Code(StrEnum):
     """The word in `--json` and in the docs."""
 
     # The secret
-    WRONG_SECRET = "wrong_secret"  # noqa: S105 - words, no secrets
-    SECRET_SPACES = "secret_spaces"  # noqa: S105
-    SECRET_QUOTED = "secret_quoted"  # noqa: S105
-    SECRET_PREFIX = "secret_prefix"  # noqa: S105
-    SECRET_ENCODING = "secret_encoding"  # noqa: S105
-    SECRET_KIND = "secret_kind"  # noqa: S105
-    SECRET_UNUSABLE = "secret_unusable"  # noqa: S105
-    OTHER_SECRET = "other_secret"  # noqa: S105
+    WRONG_SECRET = "wrong_secret"
+    SECRET_SPACES = "secret_spaces"
+    SECRET_QUOTED = "secret_quoted"
+    SECRET_PREFIX = "secret_prefix"
+    SECRET_ENCODING = "secret_encoding"
+    SECRET_KIND = "secret_kind"
+    SECRET_UNUSABLE = "secret_unusable"
+    OTHER_SECRET = "other_secret"
     OTHER_SOURCE = "other_source"
     OTHER_PRESET = "other_preset"
     TEST_MODE = "test_mode"
@@ -57,10 +57,10 @@ class Code(StrEnum):
     TIME_UNIT = "time_unit"
     TIME_MISSING = "time_missing"
     # Tokens
-    TOKEN_PREFIX = "token_prefix"  # noqa: S105
-    TOKEN_PLACE = "token_place"  # noqa: S105
-    TOKEN_SWAPPED = "token_swapped"  # noqa: S105
-    TOKEN_ALGORITHM = "token_algorithm"  # noqa: S105
-    TOKEN_CLAIM = "token_claim"  # noqa: S105
+    TOKEN_PREFIX = "token_prefix"
+    TOKEN_PLACE = "token_place"
+    TOKEN_SWAPPED = "token_swapped"
+    TOKEN_ALGORITHM = "token_algorithm"
+    TOKEN_CLAIM = "token_claim"
     # Neither
     NOTHING_PROVEN = "nothing_proven"

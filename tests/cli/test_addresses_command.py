@@ -11,10 +11,11 @@ from click.testing import CliRunner, Result
 
 from gateway import addresses
 from gateway.adapters import address_lists
-from gateway.addresses import refreshed_path, shipped_names
+from gateway.addresses import refreshed_path
 from gateway.catalogue import preset_names
 from gateway.catalogue.published import PublishedAddresses
 from gateway.cli import main
+from tests.shipped_addresses import shipped_names
 
 PAGES = {
     "github": PublishedAddresses(

@@ -82,6 +82,6 @@ class EachItem:
             matches.append(verdict)
         return Match(matches[0].key_index)
 
-    def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:  # noqa: ARG002
+    def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:  # noqa: ARG002 - the scheme's interface
         """Raises ValueError: such a body is signed item by item by who makes it."""
         raise ValueError("every item of the body carries a signature of its own: cannot sign it here")

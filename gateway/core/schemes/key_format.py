@@ -4,12 +4,10 @@ import base64
 import hashlib
 import unicodedata
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from gateway.core.encoding import decode_key
 from gateway.core.verification import SecretError
-
-DERIVED: Final = ("", "sha1", "sha256")
 
 
 @dataclass(frozen=True, slots=True)

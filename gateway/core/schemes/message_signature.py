@@ -93,13 +93,6 @@ class MessageSignatureScheme:
         headers = request.headers.with_(b"signature-input", LABEL + b"=" + text)
         return replace(request, headers=headers.with_(b"signature", LABEL + b"=:" + signature + b":"))
 
-    def unverified_keyids(self, fields: Fields) -> list[str]:
-        """The key ids that the signatures name, for finding the keys. Proves nothing."""
-        found = _read(fields.request)
-        listed = [] if isinstance(found, Refusal) else found
-        ids = [unquoted(covered.params.get(b"keyid")) for covered, _ in listed]
-        return [each.decode() for each in ids if each]
-
     def _judge(
         self, fields: Fields, covered: InnerList, proof: bytes, keys: Sequence[Any], now: float
     ) -> Match | Refusal:
