@@ -20,6 +20,7 @@ from gateway.core.key_request import wanted
 from gateway.core.outcomes import Acceptance, Outcome, Refusal
 from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.request import InboundRequest
+from gateway.core.routing import Routing
 from gateway.core.source import Source
 from gateway.core.verification import SecretError, VerifiedRequest, verify
 from gateway.ports import (
@@ -66,7 +67,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The flow with its ports. `route` names the processors for (source, event type).
+    """The flow with its ports. `route` names the processors for an event.
 
     `deadline` in seconds bounds everything that waits for Redis: senders give us few. `latest` bounds
     that and the spool together.
@@ -75,7 +76,7 @@ class Ingest:
 
     ledger: Ledger
     quota: Quota
-    route: Callable[[str, str], tuple[str, ...]]
+    route: Callable[[Event], Routing]
     keys: FetchedKeys
     lessons: Lessons
     refused: RefusedRequests
@@ -202,7 +203,7 @@ class Ingest:
     ) -> tuple[tuple[Event, ...], list[Arrival]]:
         """Those that are wanted, and without any those that came."""
         events = identify(verified, source.name, source.identity)
-        routed = [Arrival(event, self.route(source.name, event.type)) for event in events]
+        routed = [Arrival(event, self.route(event).processors) for event in events]
         arrivals = [arrival for arrival in routed if arrival.processors]
         return tuple(each.event for each in arrivals) or events, arrivals
 

@@ -16,6 +16,8 @@ from gateway.adapters.spool.slots import problem_of
 from gateway.application import Application
 from gateway.configuration import Config, load_config
 from gateway.core import routing
+from gateway.core.event import Event
+from gateway.core.routing import Routing
 from gateway.core.schemes.algorithms import ALGORITHMS
 from gateway.core.schemes.signature import SignatureScheme
 from gateway.core.schemes.signature_places import SignaturePlaces
@@ -124,14 +126,15 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
 
 def build_router(
     processors: Mapping[str, Processor],
-) -> Callable[[str, str], tuple[str, ...]]:
+) -> Callable[[Event], Routing]:
+    """What the ingest asks for each verified event."""
     routes = tuple(processor.route for processor in processors.values())
 
     @lru_cache(maxsize=4096)  # event types come from outside: bounded
-    def route(source: str, event_type: str) -> tuple[str, ...]:
+    def by_type(source: str, event_type: str) -> Routing:
         return routing.route(routes, source, event_type)
 
-    return route
+    return lambda event: by_type(event.source, event.type)
 
 
 def decoy(trusted_proxies: int) -> Source:

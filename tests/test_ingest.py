@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.event import Arrival
+from gateway.core.event import Arrival, Event
 from gateway.core.handshake import Condition, Handshake, Proof
 from gateway.core.identity import IdentityRules
 from gateway.core.key_request import KeyRequest
@@ -16,6 +16,7 @@ from gateway.core.key_source import KeySource, key_text
 from gateway.core.outcomes import Acceptance, Outcome, Refusal
 from gateway.core.reply import ReplyTemplate
 from gateway.core.request import Headers, InboundRequest
+from gateway.core.routing import Routing
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference, compile_template
@@ -59,9 +60,9 @@ class Ports:
             raise Unavailable
         return [self.acceptance] * len(arrivals)
 
-    def route(self, source: str, event_type: str) -> tuple[str, ...]:
+    def route(self, event: Event) -> Routing:
         self.asked.append("route")
-        return ("archive", "count") if event_type == "push" else ()
+        return Routing(("archive", "count") if event.type == "push" else ())
 
     async def keys_for(self, request: KeyRequest, now: float) -> tuple[bytes, ...]:
         self.asked.append(f"key {request.url}")

@@ -11,6 +11,7 @@ from gateway.core.capture import Captured
 from gateway.core.event import Arrival
 from gateway.core.outcomes import Acceptance, Outcome, Refusal
 from gateway.core.request import Headers, InboundRequest
+from gateway.core.routing import Routing
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference
@@ -63,7 +64,7 @@ class Fakes:
     @property
     def ingest(self) -> Ingest:
         ports: Any = self
-        return Ingest(ports, ports, lambda source, type_: ("archive",), ports, ports, ports, ports)
+        return Ingest(ports, ports, lambda event: Routing(("archive",)), ports, ports, ports, ports)
 
     def fill(self, *tokens: bytes) -> None:
         for number, token in enumerate(tokens):

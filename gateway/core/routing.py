@@ -19,6 +19,13 @@ class Route:
         )
 
 
-def route(routes: Iterable[Route], source: str, event_type: str) -> tuple[str, ...]:
-    """The names of the processors that want it, in registration order."""
-    return tuple(each.processor for each in routes if each.wants(source, event_type))
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What became of one event's routing: the names of the processors that shall have it."""
+
+    processors: tuple[str, ...]
+
+
+def route(routes: Iterable[Route], source: str, event_type: str) -> Routing:
+    """In registration order."""
+    return Routing(tuple(each.processor for each in routes if each.wants(source, event_type)))

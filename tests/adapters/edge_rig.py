@@ -17,6 +17,7 @@ from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import Arrival, Event
 from gateway.core.outcomes import Acceptance, Refusal
 from gateway.core.request import InboundRequest
+from gateway.core.routing import Routing
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference
@@ -102,8 +103,8 @@ class Rig:
         self.refused.append((source.name, reason))
         return True
 
-    def _route(self, source: str, event_type: str) -> tuple[str, ...]:
-        return ("archive",)
+    def _route(self, event: Event) -> Routing:
+        return Routing(("archive",))
 
     def call(
         self,
