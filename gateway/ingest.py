@@ -6,7 +6,7 @@ goes to the spool, for sources that have one, and then without the quota: that i
 This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTTP.
 """
 
-import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from gateway.core.request import InboundRequest
 from gateway.core.routing import Routing
 from gateway.core.source import Source
 from gateway.core.verification import SecretError, VerifiedRequest, verify
+from gateway.deadlines import within
 from gateway.ports import (
     FetchedKeys,
     Ledger,
@@ -89,24 +90,24 @@ class Ingest:
     async def receive(self, request: InboundRequest, source: Source) -> Ending:
         """Never raises for anything a caller can send. Unavailable is an outcome, not an error."""
         try:
-            return await self._receive(request, source)
+            if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
+                ending = await self._greet(found, source)
+                if ending:
+                    return ending
+            verified = await self._proven(request, source)
+            if isinstance(verified, Refusal):
+                return await self._refuse(request, source, verified)
+            return await self._believed(verified, source)
         except (Unavailable, TimeoutError):
             return Ending(Outcome.UNAVAILABLE)
 
-    async def _receive(self, request: InboundRequest, source: Source) -> Ending:
-        if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
-            ending = await self._greet(found, source)
-            if ending:
-                return ending
-        verified = await self._proven(request, source)
-        if isinstance(verified, Refusal):
-            return await self._refuse(request, source, verified)
+    async def _believed(self, verified: VerifiedRequest, source: Source) -> Ending:
         # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
         if source.handshakes and (found := self._handshake(verified.fields, source, PROVEN)):
             if found.visit:
                 self.visits.visit(found.visit, found.visit_hosts, source=source.name)
             return Ending(Outcome.HANDSHAKE, reply=found.reply, key_index=verified.key_index)
-        if request.method != "POST":
+        if verified.request.method != "POST":
             return Ending(Outcome.METHOD_NOT_ALLOWED)
         if source.spool:
             return await self._accept_or_keep(verified, source)
@@ -118,7 +119,7 @@ class Ingest:
     async def _greet(self, found: Answer, source: Source) -> Ending | None:
         """A handshake without a signature; None: it would teach something, and nobody has armed it."""
         if found.proof is Proof.ARMED:
-            async with asyncio.timeout(self.deadline):
+            with within(self.deadline):
                 learned = found.learned
                 armed = await (
                     self.lessons.learn(source, learned) if learned else self.lessons.armed(source)
@@ -139,12 +140,12 @@ class Ingest:
     async def _other_keys(self, request: InboundRequest, source: Source) -> tuple[Any, ...] | Refusal:
         """Keys that stand in no file of ours: learnt ones, or those that the request names."""
         if not source.key_source:
-            async with asyncio.timeout(self.deadline):
+            with within(self.deadline):
                 return await self.lessons.keys(source)
         asked = wanted(source.key_source, Fields(request))
         if isinstance(asked, Refusal):
             return asked
-        async with asyncio.timeout(self.key_deadline):
+        with within(self.key_deadline):
             found = await self.keys.keys_for(asked, request.received_at)
         try:
             return tuple(source.scheme.load_key(key) for key in found) or Refusal.UNKNOWN_KEY
@@ -155,7 +156,7 @@ class Ingest:
         if not source.quarantine:
             self.refused.note(request, source, reason)
             return Ending(Outcome.REFUSED, refusal=reason)
-        async with asyncio.timeout(self.deadline):
+        with within(self.deadline):
             kept = await self.refused.quarantine(request, source, reason)
         return Ending(Outcome.REFUSED, refusal=reason, quarantined=kept)
 
@@ -163,16 +164,16 @@ class Ingest:
         """Where the ledger was away a moment ago the spool is asked first: nobody has to wait for what
         will not answer. A request whose fate in the ledger is unknown may be kept too: `accept` will
         know it."""
-        latest = asyncio.get_running_loop().time() + self.latest
-        if not self.spool.away:
-            with suppress(Unavailable, TimeoutError):
+        if self.spool.away:
+            with within(self.latest):
+                with suppress(Unavailable):
+                    return await self._keep(verified, source)
                 return await self._ask(verified, source)
-            async with asyncio.timeout_at(latest):
-                return await self._keep(verified, source)
-        async with asyncio.timeout_at(latest):
-            with suppress(Unavailable):
-                return await self._keep(verified, source)
+        asked_at = time.monotonic()
+        with suppress(Unavailable, TimeoutError):
             return await self._ask(verified, source)
+        with within(self.latest - (time.monotonic() - asked_at)):
+            return await self._keep(verified, source)
 
     async def _ask(self, verified: VerifiedRequest, source: Source) -> Ending:
         """`_accept`, of whose failure the spool hears."""
@@ -183,7 +184,7 @@ class Ingest:
             raise
 
     async def _accept(self, verified: VerifiedRequest, source: Source) -> Ending:
-        async with asyncio.timeout(self.deadline):
+        with within(self.deadline):
             # The quota is charged only now, so that forged traffic cannot use it up.
             retry_after = await self.quota.charge(source) if source.rate_limit else None
             if retry_after is not None:

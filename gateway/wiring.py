@@ -11,7 +11,6 @@ from gateway.adapters.http.edge import Deployment, Limits
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard, RedisQuota
 from gateway.adapters.ledger.async_ledger import AsyncLedger
-from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.spool.slots import problem_of
 from gateway.application import Application
 from gateway.configuration import Config, load_config
@@ -101,7 +100,7 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
     settings = app.config.settings
     look_ms = int(settings.worker.look_interval * 1000)
     ingest = Ingest(
-        AsyncLedger(lasting.redis, Keys(app.prefix), look_ms),
+        AsyncLedger(lasting.accepting, look_ms),
         RedisQuota(url, settings.redis.prefix, settings.redis.timeout),
         build_router(app.processors),
         lasting.keys,

@@ -16,7 +16,7 @@ PROCESSORS = ROOT / "processors"
 FLOORS = (
     ("core", {"core"}),
     ("crypto", {"crypto"}),
-    ("leaves", {"logs", "samples", "presets"}),
+    ("leaves", {"logs", "lines", "deadlines", "samples", "presets"}),
     (
         "set-up",
         {"plugins", "settings", "sources", "catalogue", "configuration", "faults", "units"}

@@ -1,5 +1,6 @@
 """Lines of libraries are held to what ours are: JSON, few of what anybody can cause, nothing quoted."""
 
+import asyncio
 import io
 import json
 import logging
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway.logs import LineBudget, configure_logs, logger, place_of
+from gateway.logs import LineBudget, configure_logs, line_writer, logger, place_of
 
 
 @pytest.fixture
@@ -74,3 +75,54 @@ def test_a_budget_starts_anew_every_second_and_says_what_was_left_out() -> None:
     assert [budget.take() for _ in range(3)] == [3, 0, None]
     now[0] = 12.5
     assert budget.take() == 1
+
+
+def test_the_quick_way_writes_what_the_other_one_writes(out: io.StringIO) -> None:
+    fields = {"source": "shop", "event_type": "a\udcff\u2028b", "reason": None, "ms": 1.5}
+    logger().info("request.accepted", **fields)
+    line_writer()("request.accepted", **fields)
+    usual, quick = lines(out)
+    assert usual.pop("time")[:16] == quick.pop("time")[:16]
+    assert list(usual.items()) == list(quick.items())
+
+
+class CountedWrites(io.StringIO):
+    """How often it was written to."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.mark.usefixtures("out")
+def test_what_one_turn_of_the_loop_logs_is_one_write_and_in_order() -> None:
+    stream = CountedWrites()
+    configure_logs("json", "info", stream)
+
+    async def main() -> None:
+        write = line_writer()
+        for number in range(5):
+            write("request.accepted", number=number)
+        await asyncio.sleep(0)
+        logger().error("request.failed")
+
+    asyncio.run(main())
+    assert [line.get("number", line["event"]) for line in lines(stream)] == [
+        *range(5),
+        "request.failed",
+    ]
+    assert stream.writes == 2
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.usefixtures("out")
+def test_a_full_disk_costs_lines_and_nothing_else() -> None:
+    configure_logs("json", "info", FullDisk())
+    logger().error("request.failed")
+    line_writer()("request.accepted")

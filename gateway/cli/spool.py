@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,6 +126,7 @@ async def _drain(app: "Application", url: str, directory: Path) -> tuple[int, bo
     from gateway.adapters.ledger.async_ledger import AsyncLedger
     from gateway.adapters.ledger.redis_clients import async_client
     from gateway.adapters.ledger.redis_keys import Keys
+    from gateway.adapters.ledger.script_line import ScriptLine
     from gateway.adapters.spool.drain import Drainer
     from gateway.adapters.spool.slots import orphans
     from gateway.adapters.spool.store import Store
@@ -137,8 +138,11 @@ async def _drain(app: "Application", url: str, directory: Path) -> tuple[int, bo
     sources = {each.name: each for each in app.config.sources}
     look_ms = int(settings.worker.look_interval * 1000)
     drained = 0
-    async with async_client(url, settings.redis.timeout) as client:
-        ledger = AsyncLedger(client, Keys(app.prefix), look_ms)
+    async with (
+        async_client(url, settings.redis.timeout) as client,
+        aclosing(ScriptLine(client, Keys(app.prefix))) as line,
+    ):
+        ledger = AsyncLedger(line, look_ms)
         slots = orphans(directory)
         try:
             for slot in slots:

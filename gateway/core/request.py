@@ -1,7 +1,7 @@
 """One HTTP call as it arrived: untrusted, and kept byte for byte."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +9,15 @@ class Headers:
     """Header fields in arrival order, names lower-case, repeated values kept apart."""
 
     raw: tuple[tuple[bytes, bytes], ...] = ()
+    _sole: dict[bytes, bytes] = field(init=False, repr=False, compare=False, hash=False)
+    """What came once: several names are asked for in every request."""
+
+    def __post_init__(self) -> None:
+        sole = dict(self.raw)
+        if len(sole) < len(self.raw):
+            names = [name for name, _ in self.raw]
+            sole = {name: value for name, value in self.raw if names.count(name) == 1}
+        object.__setattr__(self, "_sole", sole)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":
@@ -16,6 +25,11 @@ class Headers:
 
     def all(self, name: bytes) -> list[bytes]:
         """Every value of `name` (given in lower case), in order."""
+        value = self._sole.get(name)
+        if value is not None:
+            return [value]
+        if len(self._sole) == len(self.raw):
+            return []
         return [value for key, value in self.raw if key == name]
 
     def one(self, name: bytes) -> bytes | None:
@@ -23,8 +37,7 @@ class Headers:
 
         A repeated field is ambiguous: a proxy may have read another copy than we would.
         """
-        values = self.all(name)
-        return values[0] if len(values) == 1 else None
+        return self._sole.get(name)
 
     def with_(self, name: bytes, value: bytes) -> "Headers":
         """A copy in which `name` has exactly this value."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 
 import pytest
 from redis import Redis
@@ -9,6 +10,7 @@ from redis import Redis
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.script_line import ScriptLine
 from gateway.core.event import Arrival
 from gateway.core.outcomes import Acceptance
 from gateway.ports import Unavailable
@@ -31,8 +33,8 @@ def send(url: str, *requests: Sequence[Arrival]) -> list[list[Acceptance]]:
     """What each request was answered; all of them were there at once."""
 
     async def main() -> list[list[Acceptance]]:
-        async with async_client(url, 5.0) as client:
-            ledger = AsyncLedger(client, Keys(), LOOK)
+        async with async_client(url, 5.0) as client, aclosing(ScriptLine(client, Keys())) as line:
+            ledger = AsyncLedger(line, LOOK)
             return await asyncio.gather(*(ledger.accept(each, GITHUB) for each in requests))
 
     return asyncio.run(main())

@@ -17,8 +17,9 @@ from gateway.core.addresses import client_address, flood_key
 from gateway.core.outcomes import Outcome, Refusal
 from gateway.core.request import Headers, InboundRequest
 from gateway.core.source import Source
+from gateway.deadlines import within
 from gateway.ingest import Ending, Ingest
-from gateway.logs import LineBudget, logger, place_of
+from gateway.logs import LineBudget, line_writer, logger, place_of
 
 HEALTH_PATHS: Final = ("/livez", "/readyz")
 # Anybody can cause these at will: counted always, logged a few a second.
@@ -86,6 +87,7 @@ class Edge:
         self._secret_use = lasting.secret_use
         self._clock = clock
         self._log = logger()
+        self._line = line_writer()
         self._refused_lines = LineBudget()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -128,7 +130,7 @@ class Edge:
         limits = deployment.limits
         if len(raw) > limits.max_headers or _head_size(scope) > limits.max_header_bytes:
             return None, Ending(Outcome.HEADERS_TOO_LARGE)
-        headers = Headers(tuple((name, value) for name, value in raw))
+        headers = Headers(tuple(raw))
         peer = scope["client"][0] if scope.get("client") else None
         address = client_address(peer, headers.all(b"x-forwarded-for"), source.trusted_proxies)
         if refusal := source.allowed.refuse(address):
@@ -136,7 +138,7 @@ class Edge:
         if (retry_after := deployment.flood.hit(flood_key(address))) is not None:
             return None, Ending(Outcome.FLOODED, retry_after=retry_after)
         try:
-            async with asyncio.timeout(limits.body_deadline):
+            with within(limits.body_deadline):
                 body = await _read_body(receive, headers, source.max_body)
         except TimeoutError:
             return None, Ending(Outcome.BODY_TIMEOUT)
@@ -162,7 +164,7 @@ class Edge:
         left_out = self._refused_lines.take() if ending.outcome in CHEAP else 0
         if left_out is None:
             return
-        level = self._log.error if ending.outcome.ours else self._log.info
+        level = self._log.error if ending.outcome.ours else self._line
         level(
             f"request.{ending.outcome}",
             source=source or None,

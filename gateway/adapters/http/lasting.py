@@ -10,6 +10,7 @@ from gateway.adapters.http.metrics import Counters
 from gateway.adapters.ledger.lessons import RedisLessons
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.refused import Refusals
+from gateway.adapters.ledger.script_line import ScriptLine
 from gateway.adapters.ledger.secret_use import SecretUse
 from gateway.adapters.outbound.keys import Keys as FetchedKeys
 from gateway.adapters.outbound.late import LateClient
@@ -24,6 +25,7 @@ class Lasting:
 
     redis: "Redis"
     names: Keys
+    accepting: ScriptLine
     counters: Counters
     secret_use: SecretUse
     lessons: RedisLessons
@@ -40,6 +42,7 @@ class Lasting:
         return cls(
             redis=redis,
             names=names,
+            accepting=ScriptLine(redis, names),
             counters=counters,
             secret_use=SecretUse(),
             lessons=RedisLessons(redis, names),
@@ -64,3 +67,4 @@ class Lasting:
         await self.keys.aclose()
         await self.client.aclose()
         await self.flush()
+        await self.accepting.aclose()

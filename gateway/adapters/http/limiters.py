@@ -14,7 +14,6 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -80,15 +79,16 @@ class FloodGuard:
         self, limit: str, most: int = MOST_ADDRESSES, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._item = parse(limit)
+        self._seconds = self._item.get_expiry()
         self._storage = BoundedCounters(most, clock)
-        self._limiter = FixedWindowRateLimiter(self._storage)
         self._clock = clock
 
     def hit(self, address: str) -> float | None:
         """None when within the limit, else seconds until it may be tried again."""
-        if self._limiter.hit(self._item, address):
+        # The library's fixed window, without its making of a key: every request pays for this.
+        if self._storage.incr(address, self._seconds) <= self._item.amount:
             return None
-        return max(1.0, self._storage.get_expiry(self._item.key_for(address)) - self._clock())
+        return max(1.0, self._storage.get_expiry(address) - self._clock())
 
 
 class Permits:

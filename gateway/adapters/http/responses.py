@@ -6,6 +6,7 @@ endpoint on a 401, 403, 404 or 410, and drop the event on any 4xx.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.core.outcomes import Outcome
@@ -64,6 +65,7 @@ def respond(ending: Ending, source: Source) -> Response:
     return _positive(ending.reply or plain)
 
 
+@lru_cache(maxsize=1024)  # a source's own is one value; what echoes a request is another each time
 def _positive(reply: Reply) -> Response:
     own = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
     if reply.status == NO_CONTENT:  # no body and no length: what follows is the next answer

@@ -27,6 +27,7 @@ from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.script_line import ScriptLine
 from gateway.adapters.spool.task import SpoolTask
 from gateway.adapters.worker.keeper import Keeper
 from gateway.application import Application
@@ -190,12 +191,16 @@ def _reload(parts: Parts, edge: Edge, lasting: Lasting, current: Application) ->
 
 async def _drain(parts: Parts, lasting: Lasting, edge: Edge) -> None:
     look_ms = int(parts.app.config.settings.worker.look_interval * 1000)
-    ledger = AsyncLedger(lasting.redis, lasting.names, look_ms)  # its own: live requests go past it
+    line = ScriptLine(lasting.redis, lasting.names)  # its own: live requests go past it
 
     def sources() -> dict[str, Source]:
         return {each.name: each for each in edge.deployment.by_path.values()}
 
-    await SpoolTask(lasting.spool, ledger, sources, lasting.counters.spool).run()
+    try:
+        ledger = AsyncLedger(line, look_ms)
+        await SpoolTask(lasting.spool, ledger, sources, lasting.counters.spool).run()
+    finally:
+        await line.aclose()
 
 
 async def _flush(lasting: Lasting) -> None:

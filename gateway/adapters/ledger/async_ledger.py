@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.batcher import Batcher
-from gateway.adapters.ledger.redis_keys import Keys
-from gateway.adapters.ledger.scripts import run_async
+from gateway.adapters.ledger.script_line import ScriptLine
 from gateway.core.event import Arrival
 from gateway.core.outcomes import Acceptance
 from gateway.core.source import Source
@@ -23,9 +21,10 @@ OVERHEAD: Final = 4096
 
 
 class AsyncLedger:
-    def __init__(self, client: "Redis", keys: Keys, look_ms: int) -> None:
-        self._client = client
-        self._keys = keys
+    """`line` is this ledger's alone."""
+
+    def __init__(self, line: ScriptLine, look_ms: int) -> None:
+        self._line = line
         self._look_ms = look_ms
         self._batcher: Batcher[Request, list[Acceptance]] = Batcher(self._flush, size=_size)
 
@@ -43,7 +42,7 @@ class AsyncLedger:
             (each.event, source, each.processors) for arrivals, source in batch for each in arrivals
         ]
         call = ledger.accept(rows, self._look_ms)
-        found = await run_async(self._client, self._keys, call)
+        found = await self._line.call(call)
         answers = iter(found)
         return [list(islice(answers, len(arrivals))) for arrivals, _ in batch]
 

@@ -1,7 +1,7 @@
 """Where signatures stand in a request, and how several are packed into one value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from gateway.core.encoding import DECODERS, ENCODERS
@@ -38,9 +38,26 @@ class SignaturePlaces:
     signature_key: bytes = b"v1"
     timestamp_key: bytes = b"t"
     groups: bytes = b""
+    _header: bytes = field(init=False, repr=False, compare=False)
+    """The one header that it is all in; empty where it is not as simple as that."""
+
+    def __post_init__(self) -> None:
+        place = self.places[0]
+        simple = len(self.places) == 1 and not self.groups and place.kind == "header"
+        header = place.name.encode() if simple and not place.name.endswith("*") else b""
+        object.__setattr__(self, "_header", header)
 
     def read(self, fields: Fields) -> list[Candidates] | Refusal:
         """The groups of candidate signatures, at least one with at least one in it."""
+        value = fields.request.headers.one(self._header)
+        if value and value.strip() and len(value) <= MAX_VALUE:  # as most providers sign
+            texts, ts = FORMS[self.form](self, value)
+            if len(texts) <= MAX_CANDIDATES and (signatures := self._decoded(texts)):
+                return [Candidates(signatures, ts)]
+            return Refusal.MALFORMED_SIGNATURE
+        return self._read_all(fields)
+
+    def _read_all(self, fields: Fields) -> list[Candidates] | Refusal:
         values: list[bytes] = []
         for place in self.places:
             found = _values(fields, place)

@@ -1,0 +1,68 @@
+"""Where log lines go: what one turn of the event loop logs is written in one call."""
+
+import asyncio
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Self, TextIO
+
+from pydantic_core import to_json
+
+
+class Lines:
+    """To `out`, which may be a full disk or a closed pipe: that costs lines, never a request.
+
+    structlog's logger, and used past it by `logs.line_writer` where lines are `plain`: JSON, and of
+    every level from info on.
+    """
+
+    def __init__(self, out: TextIO, *, plain: bool = False) -> None:
+        self.plain = plain
+        self._out = out
+        self._waiting: list[str] = []
+
+    def __call__(self, *_: Any) -> Self:
+        """As structlog's factory."""
+        return self
+
+    def msg(self, line: str) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write(f"{line}\n")
+            return
+        if not self._waiting:
+            loop.call_soon(self.flush)
+        self._waiting.append(line)
+
+    debug = info = warning = error = msg
+
+    def json_info(self, event: str, **fields: Any) -> None:
+        """What `logger().info` writes when lines are JSON, without the steps of structlog."""
+        fields["event"] = event
+        self.msg(as_json(stamped("info", fields)))
+
+    def flush(self) -> None:
+        if self._waiting:
+            lines, self._waiting = self._waiting, []
+            self._write("\n".join(lines) + "\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: it was closed
+            self._out.write(text)
+            self._out.flush()
+
+
+def stamped(level: str, event: Any) -> Any:
+    """With level and time, as structlog's own processors add them in three times the time."""
+    event["level"] = level
+    event["time"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return event
+
+
+def as_json(event: Any) -> str:
+    """A third of the time of the standard library's encoder, which takes what this one refuses."""
+    try:
+        return to_json(event, fallback=str).decode()
+    except ValueError:  # half a surrogate pair, for one
+        return json.dumps(event, default=str)

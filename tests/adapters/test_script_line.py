@@ -1,0 +1,104 @@
+"""The ingest's own connection: as good as a client's, whatever the server does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.redis_clients import async_client
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.script_line import ScriptLine
+from gateway.adapters.ledger.scripts import Call
+from tests.adapters.ledger_rig import GITHUB, an_event
+
+Accept = Callable[[str], Awaitable[Any]]
+
+
+def run(url: str, main: Callable[[ScriptLine], Awaitable[None]], timeout: float = 5.0) -> None:
+    async def with_line() -> None:
+        async with (
+            async_client(url, timeout) as client,
+            aclosing(ScriptLine(client, Keys())) as line,
+        ):
+            await main(line)
+
+    asyncio.run(with_line())
+
+
+def accept(value: str, size: int = 10) -> Call[Any]:
+    return ledger.accept([(an_event(value, body=bytes(size)), GITHUB, ("archive",))])
+
+
+def words(answers: list[Any]) -> list[str]:
+    return [str(answer) for answer in answers]
+
+
+def test_calls_made_at_once_get_their_own_answers(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        assert words(await line.call(accept("known"))) == ["accepted"]
+        answers = await asyncio.gather(*(line.call(accept(each)) for each in ("a", "known", "b")))
+        assert [words(each) for each in answers] == [["accepted"], ["pending"], ["accepted"]]
+
+    run(redis_url, main)
+
+
+def test_a_connection_that_was_closed_is_made_anew_before_it_is_used(
+    redis: "Redis", redis_url: str
+) -> None:
+    async def main(line: ScriptLine) -> None:
+        await line.call(accept("a"))
+        redis.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.sleep(0.05)  # until the loop has heard of it
+        assert words(await line.call(accept("b"))) == ["accepted"]
+
+    run(redis_url, main)
+
+
+def test_a_forgotten_script_is_sent_again(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        redis.script_flush()
+        assert words(await line.call(accept("a"))) == ["accepted"]
+
+    run(redis_url, main)
+
+
+def test_an_answer_that_came_too_late_is_nobody_elses(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        await line.call(accept("known"))
+        redis.client_pause(400)
+        with pytest.raises(TimeoutError):
+            await line.call(accept("late"))
+        await asyncio.to_thread(redis.ping)  # answered when the pause is over
+        assert words(await line.call(accept("known"))) == ["pending"]
+        # Whether it happened nobody knows: whoever asks again is told.
+        assert words(await line.call(accept("late"))) in (["accepted"], ["pending"])
+
+    run(redis_url, main, timeout=0.1)
+
+
+def test_an_error_of_the_script_leaves_the_connection_as_it_is(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        broken: Call[Any] = replace(accept("a"), args=(1000, "evt_a"))
+        for _ in range(2):
+            with pytest.raises(ResponseError):
+                await line.call(broken)
+        assert words(await line.call(accept("a"))) == ["accepted"]
+        (mine,) = [each for each in redis.client_list() if each["cmd"].startswith("evalsha")]
+        assert int(mine["tot-cmds"]) >= 3
+
+    run(redis_url, main)
+
+
+def test_a_server_that_is_not_there_is_an_error_at_once_and_no_hanging() -> None:
+    async def main(line: ScriptLine) -> None:
+        with pytest.raises(RedisConnectionError):
+            await line.call(accept("a"))
+
+    run("redis://127.0.0.1:1", main)
