@@ -2,24 +2,37 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from gateway.addresses import staleness
 from gateway.catalogue import Strict
+from gateway.core.builtin import BuiltIn
+from gateway.core.event import INTERNAL
+from gateway.core.schemes.unverified import UnverifiedScheme
 from gateway.core.source import Source
 from gateway.faults import ConfigError, Fault, faults_of
 from gateway.secret_refs import SecretRefError, readable_by_others, resolve
 from gateway.settings import Settings
-from gateway.sources import NAME, SourceFile, build_source, is_unverified, secret_values
+from gateway.sources import (
+    NAME,
+    ForwardFile,
+    SourceFile,
+    build_builtin,
+    build_source,
+    is_unverified,
+    retry_policy,
+    secret_values,
+)
 from gateway.units import PRESET
 
 M = TypeVar("M", bound=Strict)
+STAND_IN: Final = {"run": "log"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +42,26 @@ class Config:
     settings: Settings
     sources: tuple[Source, ...]
     warnings: tuple[str, ...] = ()
+    builtin: tuple[BuiltIn, ...] = ()
 
     def source(self, name: str) -> Source | None:
         return next((source for source in self.sources if source.name == name), None)
+
+    @property
+    def internal(self) -> Source:
+        """What processors emit, under the defaults."""
+        defaults = self.settings.defaults
+        return Source(
+            name=INTERNAL,
+            path="",
+            queue=INTERNAL,
+            scheme=UnverifiedScheme(),
+            keys=(),
+            dedup_window=defaults.dedup_window,
+            retention=defaults.retention,
+            retry=retry_policy(defaults.retry),
+            attempt_timeout=defaults.attempt_timeout,
+        )
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -54,15 +84,19 @@ def load_config(directory: Path, environ: Mapping[str, str]) -> Config:
     faults += _check_admin(settings, environ, str(gateway_file))
     files = _read_sources(directory / "sources", faults)
     sources: list[tuple[Path, Source]] = []
+    builtin: list[BuiltIn] = []
     for path, file in files:
         source, source_faults = build_source(path.stem, file, settings, environ, str(path))
-        faults += source_faults
+        built, builtin_faults = build_builtin(path.stem, file.processors, environ, str(path))
+        faults += source_faults + builtin_faults
+        builtin += built
         if source:
             sources.append((path, source))
     faults += _check_clashes([(path, file.path or f"/hooks/{path.stem}") for path, file in files])
     if faults:
         raise ConfigError(faults)
-    return Config(settings, tuple(source for _, source in sources), tuple(_warnings(files, environ)))
+    warnings = tuple(_warnings(files, environ))
+    return Config(settings, tuple(source for _, source in sources), warnings, tuple(builtin))
 
 
 def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
@@ -82,19 +116,29 @@ def read_file(path: Path, model: type[M], faults: list[Fault]) -> M | None:
         return model.model_validate(data)
     except ValidationError as error:
         faults.extend(faults_of(error, str(path), model))
-        return _sound_part(
-            data, model, {str(place[0]) for detail in error.errors() if (place := detail["loc"])}
-        )
+        return _sound_part(data, model, [detail["loc"] for detail in error.errors()])
 
 
-def _sound_part(data: dict[str, Any], model: type[M], unsound: set[str]) -> M | None:
+def _sound_part(
+    data: dict[str, Any], model: type[M], places: Sequence[tuple[int | str, ...]]
+) -> M | None:
     """The file without its faulty keys; None where what is left would mean something else."""
+    unsound = {str(place[0]) for place in places if place}
     if unsound & {"preset", "verify", "secrets"}:
         return None
+    sound = {key: data[key] for key in data.keys() - unsound}
+    if "processors" in unsound:
+        sound["processors"] = _sound_tables(data["processors"], [place[1:2] for place in places])
     try:
-        return model.model_validate({key: data[key] for key in data.keys() - unsound})
+        return model.model_validate(sound)
     except ValidationError:
         return None
+
+
+def _sound_tables(tables: Any, unsound: Sequence[tuple[int | str, ...]]) -> list[Any]:
+    """The tables, in the place of an unsound one another: those behind it keep their numbers."""
+    known = tables if isinstance(tables, list) else []
+    return [STAND_IN if (index,) in unsound else table for index, table in enumerate(known)]
 
 
 def _read_sources(directory: Path, faults: list[Fault]) -> list[tuple[Path, SourceFile]]:
@@ -106,6 +150,9 @@ def _read_sources(directory: Path, faults: list[Fault]) -> list[tuple[Path, Sour
         if not re.fullmatch(NAME, path.stem):
             mend = "use lower-case letters, digits and hyphens"
             faults.append(Fault(str(path), "", f"{path.stem!r} is no source name", mend))
+        if path.stem == INTERNAL:
+            problem = "is the source of what processors emit: no request may come in under its name"
+            faults.append(Fault(str(path), "", problem, "give the file another name"))
         file = read_file(path, SourceFile, faults)
         if file:
             read.append((path, file))
@@ -147,6 +194,9 @@ def _warnings(files: list[tuple[Path, SourceFile]], environ: Mapping[str, str]) 
     for path, file in files:
         if is_unverified(file):
             yield f"{path}: scheme unverified: anybody who knows the URL is believed"
+        for index, each in enumerate(file.processors):
+            if isinstance(each, ForwardFile) and each.insecure:
+                yield f"{path}: processors[{index}] is insecure: what it sends can be read on its way"
         if file.preset and PRESET in (file.allow_ips or ()):
             stale = staleness(file.preset, path.parents[1], date.today())
             yield from [f"{path}: {stale}"] if stale else ()

@@ -8,7 +8,7 @@ import importlib
 import importlib.metadata
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,8 @@ from gateway.faults import Fault
 from gateway.plugins import Processor, Registry
 
 ENTRY_POINTS: Final = "gateway.processors"
+NO_PROCESSOR: Final = "its registry has no processor"
+DEFAULT_FOLDER: Final = Path("processors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,18 @@ class Found:
     registry: Registry
 
 
-def discover(directory: Path) -> tuple[dict[str, Processor], list[Fault]]:
-    """Processors by name, in order of discovery, and every fault on the way."""
+def discover(
+    directory: Path, built_in: Sequence[Processor] | None = ()
+) -> tuple[dict[str, Processor], list[Fault]]:
+    """Processors by name, in order of discovery, and every fault on the way.
+
+    `built_in` are those of the sources' files; None: these have faults. Who has one needs no folder,
+    where none was asked for.
+    """
     faults: list[Fault] = []
-    found = [*_from_folder(directory, faults), *_from_packages(faults)]
+    spared = (built_in is None or built_in) and directory == DEFAULT_FOLDER and not directory.exists()
+    found = [] if spared else [*_from_folder(directory, faults)]
+    found += [*_from_packages(faults), Found("", Registry(list(built_in or ())))]
     return _merge(found, faults), faults
 
 
@@ -122,3 +132,55 @@ def _merge(found: Iterable[Found], faults: list[Fault]) -> dict[str, Processor]:
                 problem = f"the name {processor.name!r} is taken by {other.origin}"
                 faults.append(Fault(processor.origin, "", problem, "give one of them name=..."))
     return merged
+
+
+def idle_declarations(directory: Path) -> list[str]:
+    """What stands there and has no effect, for a warning: modules that register nothing, registries
+    without processors, lifespans and transforms that no processor uses. Call it after `discover`."""
+    package = directory.resolve().name
+    paths = sorted(directory.glob("[!._]*.py"))
+    loaded = {path: sys.modules.get(f"{package}.{path.stem}") for path in paths}
+    modules = {path: module for path, module in loaded.items() if module}
+    warnings = [_idleness(path, module, modules.values()) for path, module in modules.items()]
+    registries = [getattr(module, "registry", None) for module in modules.values()]
+    for each in _from_packages([]):
+        registries.append(each.registry)
+        warnings.append("" if each.registry.processors else f"{each.origin}: {NO_PROCESSOR}")
+    for registry in registries:
+        warnings += _unused(registry) if isinstance(registry, Registry) else ()
+    return list(dict.fromkeys(filter(None, warnings)))
+
+
+def _idleness(path: Path, module: ModuleType, others: Iterable[ModuleType]) -> str:
+    """Why a module has no effect; "" when it has one."""
+    registry = getattr(module, "registry", None)
+    if isinstance(registry, Registry):
+        return "" if registry.processors else f"{path}: {NO_PROCESSOR}"
+    names = [name for name, value in vars(module).items() if isinstance(value, Registry)]
+    if names:
+        return f"{path}: its Registry is called {names[0]!r} and is not found: call it 'registry'"
+    if registry is not None:
+        return f"{path}: 'registry' is a {type(registry).__name__}, no Registry: nothing is registered"
+    values = [value for other in others if other is not module for value in vars(other).values()]
+    used = any(value is module or _module_of(value) == module.__name__ for value in values)
+    return "" if used else f"{path}: registers nothing, and no module beside it imports it"
+
+
+def _module_of(value: object) -> object:
+    return getattr(value, "__module__", None) if callable(value) else None
+
+
+def _unused(registry: Registry) -> Iterable[str]:
+    opened = {each for processor in registry.processors for each in processor.lifespans}
+    for lifespan in registry.lifespans:
+        if lifespan not in opened:
+            yield (
+                f"{lifespan.origin}: no processor below it takes what the lifespan {lifespan.name}"
+                " yields: it is never opened"
+            )
+    for transform in registry.transforms:
+        if not any(each.transform is transform for each in registry.processors):
+            yield (
+                f"{transform.origin}: no processor below it takes events of source"
+                f" {transform.source!r}: the transform never runs"
+            )

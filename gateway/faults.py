@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from gateway.catalogue.proof import SCHEMES
+
+RUNS: Final = ("forward", "log", "append", "exec")  # of [[processors]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,11 @@ def _fault(detail: Any, file: str, model: type[BaseModel]) -> Fault:
         case "missing":
             return Fault(file, key, "is required", "add it")
         case "union_tag_invalid":
-            return Fault(file, key, "unknown scheme", suggest(detail["ctx"]["tag"], list(SCHEMES)))
+            word, known = _tags(detail)
+            return Fault(file, key, f"unknown {word}", suggest(detail["ctx"]["tag"], known))
         case "union_tag_not_found":
-            return Fault(file, key, "has no scheme", f"add scheme = ...; known: {', '.join(SCHEMES)}")
+            word, known = _tags(detail)
+            return Fault(file, key, f"has no {word}", f"add {word} = ...; known: {', '.join(known)}")
         case "literal_error":
             return Fault(file, key, "is none of its words", f"write {detail['ctx']['expected']}")
         case "byte_size" | "byte_size_unit":
@@ -73,14 +77,21 @@ def _fault(detail: Any, file: str, model: type[BaseModel]) -> Fault:
 def key_of(location: Sequence[str | int]) -> str:
     """`verify.header`, `secrets[0]`: a place as it stands in the file.
 
-    Pydantic puts the scheme between `verify` and its keys; the file does not.
+    Pydantic puts the scheme between `verify` and its keys, and what a processor runs between it and
+    its own; the file does not.
     """
     parts = [part for before, part in pairwise(("", *location)) if not _is_tag(before, part)]
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)[1:]
 
 
 def _is_tag(before: str | int, part: str | int) -> bool:
-    return before == "verify" and part in SCHEMES
+    return (before == "verify" and part in SCHEMES) or (isinstance(before, int) and part in RUNS)
+
+
+def _tags(detail: Any) -> tuple[str, list[str]]:
+    """The key that tells kinds of a table apart, and its words."""
+    word = detail["ctx"]["discriminator"].strip("'")
+    return word, list(RUNS if word == "run" else SCHEMES)
 
 
 def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
@@ -94,8 +105,8 @@ def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[Bas
 
 
 def _tag(model: type[BaseModel]) -> str | None:
-    scheme = model.model_fields.get("scheme")
-    return get_args(scheme.annotation)[0] if scheme else None
+    tag = model.model_fields.get("scheme") or model.model_fields.get("run")
+    return get_args(tag.annotation)[0] if tag else None
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -7,7 +7,6 @@ This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTT
 """
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +16,10 @@ from gateway.core.fields import Fields
 from gateway.core.handshake import Answer, Proof, answer
 from gateway.core.identity import identify
 from gateway.core.key_request import wanted
-from gateway.core.outcomes import Acceptance, Outcome, Refusal
+from gateway.core.outcomes import Acceptance, Ignored, Outcome, Refusal
 from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.request import InboundRequest
-from gateway.core.routing import Routing
+from gateway.core.routing import Router, Routing
 from gateway.core.source import Source
 from gateway.core.verification import SecretError, VerifiedRequest, verify
 from gateway.deadlines import within
@@ -42,6 +41,7 @@ class Ending:
     """How a request ended, with what the log line and the response need.
 
     `acceptances` are the ledger's answers to `events`, in order; none for what it was not asked.
+    `filtered` names the conditions that kept an event from somebody (see `core/routing.py`).
     """
 
     outcome: Outcome
@@ -52,6 +52,14 @@ class Ending:
     retry_after: float | None = None
     key_index: int | None = None
     quarantined: bool = False
+    filtered: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Of a closed list, for logs and metrics; empty where the outcome says it all."""
+        if self.outcome is Outcome.IGNORED and self.filtered:
+            return Ignored.FILTERED
+        return str(self.refusal or self.acceptance or "")
 
     @property
     def event(self) -> Event | None:
@@ -77,7 +85,7 @@ class Ingest:
 
     ledger: Ledger
     quota: Quota
-    route: Callable[[Event], Routing]
+    route: Router
     keys: FetchedKeys
     lessons: Lessons
     refused: RefusedRequests
@@ -189,24 +197,36 @@ class Ingest:
             retry_after = await self.quota.charge(source) if source.rate_limit else None
             if retry_after is not None:
                 return Ending(Outcome.RATE_LIMITED, retry_after=retry_after)
-            events, arrivals = self._routed(verified, source)
+            events, arrivals, filtered = self._routed(verified, source)
             answers = tuple(await self.ledger.accept(arrivals, source)) if arrivals else ()
-        return _ending(_outcome(answers), verified, source, events, answers)
+        return _ending(_outcome(answers), verified, source, events, filtered, answers)
 
     async def _keep(self, verified: VerifiedRequest, source: Source) -> Ending:
-        events, arrivals = self._routed(verified, source)
+        events, arrivals, filtered = self._routed(verified, source)
         if arrivals:
             await self.spool.keep(arrivals, source)
-        return _ending(Outcome.SPOOLED if arrivals else Outcome.IGNORED, verified, source, events)
+        outcome = Outcome.SPOOLED if arrivals else Outcome.IGNORED
+        return _ending(outcome, verified, source, events, filtered)
 
     def _routed(
         self, verified: VerifiedRequest, source: Source
-    ) -> tuple[tuple[Event, ...], list[Arrival]]:
-        """Those that are wanted, and without any those that came."""
+    ) -> tuple[tuple[Event, ...], list[Arrival], tuple[str, ...]]:
+        """Those that are wanted, and without any those that came; and what was filtered out."""
         events = identify(verified, source.name, source.identity)
-        routed = [Arrival(event, self.route(event).processors) for event in events]
-        arrivals = [arrival for arrival in routed if arrival.processors]
-        return tuple(each.event for each in arrivals) or events, arrivals
+        routings = [(event, self._route(event, verified)) for event in events]
+        arrivals = [
+            Arrival(event, routing.processors, routing.turns)
+            for event, routing in routings
+            if routing.processors
+        ]
+        wanted = tuple(each.event for each in arrivals)
+        filtered = dict.fromkeys(each for _, routing in routings for each in routing.filtered)
+        return wanted or events, arrivals, tuple(filtered)[:MAX_FILTERED]
+
+    def _route(self, event: Event, verified: VerifiedRequest) -> Routing:
+        """The body's JSON may have been read already, for the event's id or type."""
+        whole = event.body is verified.request.body
+        return self.route(event, verified.fields.json if whole else None)
 
 
 def _ending(
@@ -214,17 +234,20 @@ def _ending(
     verified: VerifiedRequest,
     source: Source,
     events: tuple[Event, ...],
+    filtered: tuple[str, ...],
     answers: tuple[Acceptance, ...] = (),
 ) -> Ending:
     return Ending(
         outcome,
         events=events,
         acceptances=answers,
+        filtered=filtered,
         reply=_acknowledgement(verified, source),
         key_index=verified.key_index,
     )
 
 
+MAX_FILTERED = 20  # of a batch: for its log line
 UNPROVEN = (Proof.NONE, Proof.ARMED)
 PROVEN = (Proof.SIGNED,)
 

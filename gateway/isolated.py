@@ -5,15 +5,23 @@ import os
 import random
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, Final
 
-from gateway.adapters.worker.isolation import NOT_STARTED, dump_finish, load_claimed, watch_parent
-from gateway.adapters.worker.runner import Ended, Runner
+from gateway.adapters.ledger.redis_clients import blocking_client
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.steps import StepStore
+from gateway.adapters.worker.isolation import NOT_STARTED, dump_finish, load_order, watch_parent
+from gateway.adapters.worker.lifespans import LifespanFailed
+from gateway.adapters.worker.runner import ABANDON_SECONDS, Ended, Runner
+from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
+from gateway.plugins import Processor
 from gateway.process import Ready, conclude, prepare
 from gateway.wiring import Place, load_application
 
@@ -31,7 +39,10 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         os._exit(NOT_STARTED)
-    finish, _ = run_here(app, load_claimed(order))
+    claimed, url = load_order(order)
+    timeout = app.config.settings.redis.timeout
+    steps = StepStore(lambda: blocking_client(url, timeout), Keys(app.prefix), url) if url else None
+    finish, _ = run_here(app, claimed, steps, alone=True)
     answers.write(dump_finish(finish) + b"\n")
     answers.close()
     os._exit(0)  # threads of a processor that was given up on must not keep us
@@ -49,22 +60,54 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return orders, answers
 
 
-def run_here(app: Application, claimed: Claimed) -> tuple[Finish, float]:
-    """Runs one claimed delivery to its end in this process. Also how many seconds it took."""
+def run_here(
+    app: Application, claimed: Claimed, store: StepStore | None = None, *, alone: bool = False
+) -> tuple[Finish, float]:
+    """Runs one claimed delivery to its end in this process. Also how many seconds it took.
+
+    `alone`: the process is there for nothing else, and ends where it stands still for too long.
+    """
     source = app.config.source(claimed.source)
-    ready = prepare(claimed, app.processors, app.timeout_of(source))
+    policy = app.retry_of(source)
+    steps = store.of(claimed.delivery, claimed.fence) if store else None
+    ready = prepare(claimed, app.processors, app.timeout_of(source), policy, steps)
+    processor = ready.processor if isinstance(ready, Ready) else None
     error: BaseException | None = ready if isinstance(ready, Exception) else None
     seconds = 0.0
     if isinstance(ready, Ready):
-        ended = run_to_end(ready)
-        error, seconds = ended.error, ended.seconds
-    policy, at = app.retry_of(source), datetime.now(UTC)
-    finish = conclude(claimed, error, policy, jitter=random.random(), seconds=seconds, at=at)
+        try:
+            with opened(ready.processor):
+                if alone:
+                    Watchdog(ready.timeout + 2 * ABANDON_SECONDS).feed()
+                ended = run_to_end(ready)
+            error, seconds = ended.error, ended.seconds
+        except LifespanFailed as failure:
+            error = failure
+    finish = conclude(
+        claimed,
+        error,
+        policy,
+        jitter=random.random(),
+        seconds=seconds,
+        at=datetime.now(UTC),
+        processor=processor,
+        outbox=ready.event.outbox if isinstance(ready, Ready) else None,
+    )
     return finish, seconds
 
 
+@contextmanager
+def opened(processor: Processor) -> Iterator[None]:
+    """What `run_to_end` needs of the processor's lifespans. Raises LifespanFailed."""
+    _runner().open(processor.lifespans)
+    try:
+        yield
+    finally:
+        _runner().close()
+
+
 def run_to_end(ready: Ready) -> Ended:
-    """One attempt under its time limit, in this process."""
+    """One attempt under its time limit, in this process. Where it has lifespans, inside `opened`."""
     results: SimpleQueue[Ended] = SimpleQueue()
     _runner().start(ready, results.put)
     while True:

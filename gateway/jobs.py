@@ -21,6 +21,7 @@ from rq import get_current_job
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run
+from gateway.adapters.ledger.steps import StepStore
 from gateway.adapters.worker.attempt_log import note_attempt
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
@@ -28,6 +29,7 @@ from gateway.core.event import DELIVERY_PREFIX
 from gateway.core.outcomes import DeadReason
 from gateway.isolated import run_here
 from gateway.logs import configure_logs, logger
+from gateway.routes import build_router
 from gateway.wiring import Place, load_application
 
 RECORD_SECONDS: Final = 300.0
@@ -60,7 +62,7 @@ def deliver(delivery: str) -> None:
     (claimed,) = run(client, keys, call)
     if isinstance(claimed, Claimed):
         with _renewed(client, keys, claimed, lease_ms):
-            finish, seconds = run_here(app, claimed)
+            finish, seconds = run_here(app, claimed, StepStore(_client, keys))
             recorded = _record(client, keys, finish)
         note_attempt(claimed, finish, seconds, recorded=recorded)
     _keep_book(client)
@@ -85,9 +87,10 @@ def _record(client: "Redis", keys: Keys, finish: Finish) -> bool:
     """Waits for a server that is away: what is not recorded is run again. Raises redis.RedisError."""
     deadline = time.monotonic() + RECORD_SECONDS
     repeated = False
+    call = ledger.finish([finish], keep_books=False, internal=_internal() if finish.emitted else None)
     while True:
         try:
-            (recorded,) = run(client, keys, ledger.finish([finish], keep_books=False))
+            (recorded,) = run(client, keys, call)
             return recorded or repeated  # what is refused then may have been done the time before
         except RedisError as error:
             if time.monotonic() > deadline:
@@ -115,6 +118,11 @@ def _renewed(client: "Redis", keys: Keys, claimed: Claimed, lease_ms: int) -> It
         yield
     finally:
         stopped.set()
+
+
+def _internal() -> ledger.Internal:
+    app = _application()
+    return ledger.Internal(app.config.internal, build_router(app.processors))
 
 
 @cache

@@ -9,19 +9,28 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType, TracebackType
 from typing import Any, Final
-
-from pydantic import BaseModel, ValidationError
 
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome
-from gateway.core.retry import RetryPolicy, decide
-from gateway.plugins import Discard, Event, Processor, RetryAfter
+from gateway.core.retry import Done, RetryPolicy, decide
+from gateway.plugins import Defer, Discard, Event, Processor, RetryAfter
+from gateway.plugins.lifespan import Lifespan
+from gateway.plugins.outbox import Outbox
+from gateway.plugins.payload import Payload, PayloadMismatch
+from gateway.plugins.steps import MemorySteps, Outdated, Steps, StepsUnavailable
 
 MAX_TRACE: Final = 8000
+MAX_MESSAGE: Final = 500
+MAX_MISMATCH: Final = 4000
+SHORTEST_DEFERRAL: Final = 1.0
+NOTHING_OPEN: Final[Mapping[Lifespan, Any]] = MappingProxyType({})
+UNSAID: Final = RetryPolicy()
 LONGEST_ASKED: Final = 365 * 86400.0
 PACKAGE: Final = str(Path(__file__).parent) + os.sep
 LIBRARY: Final = sysconfig.get_path("stdlib") + os.sep
@@ -35,8 +44,8 @@ class AttemptTimeout(BaseException):
     """
 
 
-class PayloadMismatch(Exception):  # noqa: N818 - an outcome
-    """The body does not fit the model that the processor is annotated with."""
+class NotBegun(Exception):  # noqa: N818 - an outcome
+    """The attempt did not come to its processor, and says nothing about it. `origin`: the place."""
 
     def __init__(self, text: str, origin: str = "") -> None:
         self.origin = origin
@@ -56,21 +65,45 @@ class Ready:
     event: Event
     timeout: float
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Raises PayloadMismatch."""
-        processor = self.processor
-        if processor.model is None:
-            return (self.event,)
-        return (self.event, parse_payload(self.event, processor.model, processor.origin))
+    def arguments(self, opened: Mapping[Lifespan, Any] = NOTHING_OPEN) -> tuple[Any, ...]:
+        """`opened`: what the lifespans gave. Raises PayloadMismatch, and what a transform raises."""
+        transform = self.processor.transform
+        if transform is not None:
+            made = copy_context().run(transform.function, self.event)
+            # A cached property keeps its value here: what is in this place is what it gives.
+            self.event.__dict__["payload"] = made
+        return (self.event, *(self._argument(each, opened) for each in self.processor.takes))
+
+    def _argument(self, wanted: Payload | Lifespan, opened: Mapping[Lifespan, Any]) -> Any:
+        event = self.event
+        if isinstance(wanted, Lifespan):
+            return opened[wanted]
+        if self.processor.transform is not None:
+            return wanted.from_object(event.payload)
+        return wanted.from_body(event.body, lambda: event.payload)
 
 
 def prepare(
-    claimed: Claimed, processors: Mapping[str, Processor], default_timeout: float
+    claimed: Claimed,
+    processors: Mapping[str, Processor],
+    default_timeout: float,
+    policy: RetryPolicy = UNSAID,
+    steps: Steps | None = None,
 ) -> Ready | ProcessorMissing:
+    """`default_timeout` in seconds and `policy` are the source's, where the processor says nothing.
+    `steps`: where the delivery's are kept; None: in memory.
+    """
     processor = processors.get(claimed.processor)
     if processor is None:
         return ProcessorMissing(f"no processor is named {claimed.processor!r}")
-    return Ready(claimed, processor, event_of(claimed), processor.timeout or default_timeout)
+    attempts = policy_of(processor, policy).attempts
+    event = replace(event_of(claimed), attempts=attempts, steps=steps or MemorySteps())
+    return Ready(claimed, processor, event, processor.timeout or default_timeout)
+
+
+def policy_of(processor: Processor | None, policy: RetryPolicy) -> RetryPolicy:
+    """`policy` is the source's."""
+    return processor.retry.over(policy) if processor and processor.retry else policy
 
 
 def event_of(claimed: Claimed) -> Event:
@@ -89,23 +122,13 @@ def event_of(claimed: Claimed) -> Event:
         attempt=claimed.attempt,
         fence=claimed.fence,
         processor=claimed.processor,
+        delivery=claimed.delivery,
     )
-
-
-def parse_payload(event: Event, model: type[BaseModel], origin: str = "") -> BaseModel:
-    """Raises PayloadMismatch naming field and expectation; never the value, which may be personal."""
-    try:
-        return model.model_validate_json(event.body)
-    except ValidationError as error:
-        details = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'body'}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False)[:10]
-        )
-        raise PayloadMismatch(f"{model.__name__}: {details}", origin) from None
 
 
 OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (RetryAfter, AttemptOutcome.RETRY_ASKED),
+    (Defer, AttemptOutcome.DEFERRED),
     (Discard, AttemptOutcome.DISCARDED),
     (AttemptTimeout, AttemptOutcome.TIMED_OUT),
     (PayloadMismatch, AttemptOutcome.PAYLOAD_MISMATCH),
@@ -113,13 +136,18 @@ OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
 )
 
 
-def outcome_of(error: BaseException | None) -> AttemptOutcome:
+# What says nothing about the processor, whatever it gives up on.
+NO_FAULT_OF_ITS: Final = (NotBegun, StepsUnavailable, Outdated)
+
+
+def outcome_of(error: BaseException | None, processor: Processor | None = None) -> AttemptOutcome:
     if error is None:
         return AttemptOutcome.DONE
     for kind, outcome in OUTCOMES:
         if isinstance(error, kind):
             return outcome
-    return AttemptOutcome.FAILED
+    gave_up = processor and not isinstance(error, NO_FAULT_OF_ITS) and processor.gives_up_on(error)
+    return AttemptOutcome.GAVE_UP if gave_up else AttemptOutcome.FAILED
 
 
 def conclude(
@@ -130,20 +158,36 @@ def conclude(
     jitter: float,
     seconds: float,
     at: datetime,
+    processor: Processor | None = None,
+    outbox: Outbox | None = None,
 ) -> Finish:
-    """`jitter` in [0, 1); `seconds` is how long the attempt took, `at` when it ended.
+    """`policy` is the source's. `jitter` in [0, 1); `seconds` is how long the attempt took, `at` when
+    it ended. `outbox` has what the attempt emitted, which counts when it is done.
 
     Whatever the author's exception is and does, this never raises.
     """
-    outcome = outcome_of(error)
-    decision = decide(outcome, claimed.attempt, policy, jitter, asked_delay(error))
+    outcome = outcome_of(error, processor)
+    own_policy = policy_of(processor, policy)
+    decision = decide(outcome, claimed.attempt, own_policy, jitter, asked_delay(error, at))
     note = describe(claimed, error, outcome, seconds, at) if error else ""
-    return Finish(claimed.delivery, claimed.fence, decision, outcome, note)
+    done = isinstance(decision, Done)
+    emitted = outbox.events(at.timestamp()) if outbox and done else ()
+    return Finish(claimed.delivery, claimed.fence, decision, outcome, note, emitted)
 
 
-def asked_delay(error: BaseException | None) -> float | None:
-    """What RetryAfter asks for, in seconds, at most a year; None when that is no length of time."""
-    seconds = getattr(error, "seconds", None) if isinstance(error, RetryAfter) else None
+def asked_delay(error: BaseException | None, now: datetime) -> float | None:
+    """What RetryAfter or Defer asks for, in seconds, at most a year; None: no length of time.
+
+    A deferral lasts a second at least: it is no attempt, and would never come to an end.
+    """
+    seconds = None
+    try:
+        if isinstance(error, RetryAfter):
+            seconds = error.seconds
+        elif isinstance(error, Defer):
+            seconds = max(error.seconds_from(now), SHORTEST_DEFERRAL)
+    except Exception:  # an author's own, which goes round what ours checks
+        return None
     if not isinstance(seconds, int | float) or not (seconds <= 0 or seconds > 0):  # NaN is neither
         return None
     return float(min(max(seconds, 0), LONGEST_ASKED))
@@ -173,7 +217,7 @@ def describe(
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:500]
+        return str(error)[: MAX_MISMATCH if isinstance(error, PayloadMismatch) else MAX_MESSAGE]
     except Exception:  # the author's __str__
         return ""
 
@@ -183,14 +227,27 @@ def where(error: BaseException) -> str:
 
     Where all of that is installed, its outermost; of a payload that does not fit, the processor.
     """
-    if isinstance(error, PayloadMismatch):
+    if isinstance(error, PayloadMismatch | NotBegun):
         return error.origin
-    places = [
-        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    places = [place for place in places if not place[0].startswith(PACKAGE)]
-    chosen = [place for place in places if _is_authors(place[0])][-1:] or places[:1]
-    return f"{chosen[0][0]}:{chosen[0][1]}" if chosen else ""
+    return place_in(error.__traceback__)
+
+
+def place_in(trace: TracebackType | None) -> str:
+    """`file:line`, as `where` has it."""
+    places = _places(trace)
+    return authors_place(trace) or (f"{places[0][0]}:{places[0][1]}" if places else "")
+
+
+def authors_place(trace: TracebackType | None) -> str:
+    """`file:line` of the innermost frame that is neither ours nor a library's; "" without one."""
+    own = [f"{file}:{line}" for file, line in _places(trace) if _is_authors(file)]
+    return own[-1] if own else ""
+
+
+def _places(trace: TracebackType | None) -> list[tuple[str, int]]:
+    """Files and lines from the outermost on, without this package's."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace)]
+    return [place for place in places if not place[0].startswith(PACKAGE)]
 
 
 def _is_authors(file: str) -> bool:

@@ -6,7 +6,7 @@ What was read may be old by then: what becomes of a delivery is the ledger's wor
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
@@ -104,6 +104,33 @@ def select(archive: Archive, selection: Selection) -> Iterator[Candidate]:
     else:
         found = archive.received(selection.sources, selection.since, selection.until)
     return filter(selection.wants, found)
+
+
+def latest(candidates: Iterable[Candidate], meant: Selection, many: int) -> list[Candidate]:
+    """The deliveries of the `many` events that came last, in whatever state: `candidates` come newest
+    first, those of one event together. An event without a delivery that is meant does not count."""
+    chosen: dict[str, list[Candidate]] = {}
+    for each in candidates:
+        if each.event not in chosen and len(chosen) == many:
+            break
+        if fnmatchcase(each.type, meant.type) and meant.processor in (None, each.processor):
+            chosen.setdefault(each.event, []).append(each)
+    return [each for event in reversed(chosen.values()) for each in event]
+
+
+def runnable(
+    candidates: Iterable[Candidate], states: Collection[DeliveryState]
+) -> tuple[list[Candidate], list[Result]]:
+    """Those in one of the states; the rest, with why not. What was discarded stays so."""
+    chosen: list[Candidate] = []
+    refused: list[Result] = []
+    for each in candidates:
+        discarded = each.state is DeliveryState.DONE and each.reason == DISCARDED
+        if each.state in states and not discarded:
+            chosen.append(each)
+        else:
+            refused.append(Result(each.delivery, DISCARDED if discarded else each.state))
+    return chosen, refused
 
 
 def refer(text: str) -> tuple[str, str | None] | None:

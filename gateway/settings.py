@@ -70,6 +70,8 @@ class WorkerSettings(Strict):
     """How long a rung delivery may lie before the sweeper looks whether its bell was lost."""
     grace: Duration = 25.0
     """How long running processors may take after SIGTERM."""
+    max_memory: Size | None = None
+    """Beyond it a worker takes on no more, ends what it holds within the grace, and starts anew."""
 
 
 class RetrySettings(Strict):

@@ -2,9 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from gateway.adapters.http.edge import Deployment, Limits
@@ -13,10 +12,10 @@ from gateway.adapters.http.limiters import FloodGuard, RedisQuota
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.spool.slots import problem_of
 from gateway.application import Application
+from gateway.builtin import processor_of
 from gateway.configuration import Config, load_config
-from gateway.core import routing
-from gateway.core.event import Event
-from gateway.core.routing import Routing
+from gateway.core.event import INTERNAL
+from gateway.core.judging import Condition
 from gateway.core.schemes.algorithms import ALGORITHMS
 from gateway.core.schemes.signature import SignatureScheme
 from gateway.core.schemes.signature_places import SignaturePlaces
@@ -25,7 +24,7 @@ from gateway.core.template import Reference, compile_template
 from gateway.discovery import discover
 from gateway.faults import ConfigError, Fault
 from gateway.ingest import Ingest
-from gateway.plugins import Processor
+from gateway.routes import build_router
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,8 @@ def load_application(place: Place, environ: Mapping[str, str] = os.environ) -> A
         config = load_config(place.config, environ)
     except ConfigError as error:
         faults += error.faults
-    processors, processor_faults = discover(place.processors)
+    built_in = tuple(map(processor_of, config.builtin)) if config else None
+    processors, processor_faults = discover(place.processors, built_in)
     faults += processor_faults
     if faults or config is None:
         raise ConfigError(faults)
@@ -64,7 +64,7 @@ def idle_processors(app: Application) -> list[str]:
     return [
         f"{each.origin}: {each.name} waits for source {each.source!r}, which is not configured"
         for each in app.processors.values()
-        if each.source not in names
+        if each.source not in (*names, INTERNAL)
     ]
 
 
@@ -102,7 +102,7 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
     ingest = Ingest(
         AsyncLedger(lasting.accepting, look_ms),
         RedisQuota(url, settings.redis.prefix, settings.redis.timeout),
-        build_router(app.processors),
+        build_router(app.processors, _conditions(app.config)),
         lasting.keys,
         lasting.lessons,
         lasting.refused,
@@ -123,17 +123,8 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
     )
 
 
-def build_router(
-    processors: Mapping[str, Processor],
-) -> Callable[[Event], Routing]:
-    """What the ingest asks for each verified event."""
-    routes = tuple(processor.route for processor in processors.values())
-
-    @lru_cache(maxsize=4096)  # event types come from outside: bounded
-    def by_type(source: str, event_type: str) -> Routing:
-        return routing.route(routes, source, event_type)
-
-    return lambda event: by_type(event.source, event.type)
+def _conditions(config: Config) -> dict[str, Condition]:
+    return {source.name: source.when for source in config.sources if source.when}
 
 
 def decoy(trusted_proxies: int) -> Source:

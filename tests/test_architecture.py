@@ -20,17 +20,23 @@ FLOORS = (
     (
         "set-up",
         {"plugins", "settings", "sources", "catalogue", "configuration", "faults", "units"}
-        | {"secret_refs", "signing", "application", "options", "addresses", "diagnosis"},
+        | {"secret_refs", "signing", "application", "options", "addresses", "diagnosis"}
+        | {"redaction", "fixture"}
+        | {"conditions"},
     ),
-    ("flows", {"ports", "ingest", "process", "refusals", "replay"}),
-    ("adapters", {"adapters"}),
-    ("wiring", {"wiring", "bootstrap", "discovery", "jobs", "isolated", "testing", "demo"}),
+    ("flows", {"ports", "routes", "ingest", "process", "refusals", "replay", "shadow"}),
+    ("adapters", {"adapters", "builtin"}),
+    (
+        "wiring",
+        {"wiring", "bootstrap", "discovery", "jobs", "isolated", "shadowed", "demo"}
+        | {"testing", "pytest_plugin"},
+    ),
     ("cli", {"cli", "__main__"}),
 )
 # What the ground floor may use: nothing here reads a clock, a file, a socket or chance.
 PURE = {"base64", "binascii", "collections", "dataclasses", "enum", "fnmatch", "functools", "hashlib"}
 PURE |= {"hmac", "ipaddress", "json", "math", "re", "typing", "unicodedata", "urllib"}
-PURE |= {"datetime", "email"}  # for reading dates; the calls that ask the clock are below
+PURE |= {"datetime", "decimal", "email"}  # for reading dates; the calls that ask the clock are below
 CLOCKS = {"now", "today", "utcnow", "localtime"}
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "compile", "__import__", "globals", "id"}
 TECHNOLOGY = {"redis", "rq", "starlette", "uvicorn", "httpx2", "click", "rich", "prometheus_client"}

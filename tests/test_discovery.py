@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.discovery import discover
+from gateway.discovery import discover, idle_declarations
 from gateway.faults import Fault
 
 REPOSITORY = Path(__file__).parent.parent
@@ -147,6 +147,60 @@ def test_a_folder_named_like_another_package_is_refused_not_mixed_up(
     assert fault.file == str(tmp_path / name)
     assert f"another '{name}'" in fault.problem
     assert fault.mend == "give the folder a name of its own"
+
+
+# What has no effect
+
+
+def idle_in(folder: Path) -> list[str]:
+    assert not faults_in(folder)
+    return idle_declarations(folder)
+
+
+def test_modules_that_register_something_or_are_used_by_one_are_not_idle(folder: Path) -> None:
+    write(folder, journal="def record(event: object) -> None: ...\n", _private="x = 1\n")
+    write(folder, one=f"from {folder.name} import journal\n" + ONE.format("one"))
+    write(folder, two="from .journal import record\n" + ONE.format("two"))
+    assert idle_in(folder) == []
+
+
+IDLE = {
+    "empty": (HEAD, "{}: its registry has no processor"),
+    "misnamed": (ONE.format("one").replace("registry", "mine"), "its Registry is called 'mine' and is"),
+    "text": ("registry = 'text'\n", "'registry' is a str, no Registry: nothing is registered"),
+    "unused": ("def one(event): ...\n", "registers nothing, and no module beside it imports it"),
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_a_module_that_registers_nothing_is_named_with_the_reason(folder: Path, name: str) -> None:
+    text, why = IDLE[name]
+    write(folder, **{name: text, "good": ONE.format("good")})
+    (warning,) = idle_in(folder)
+    assert warning.startswith(f"{folder}/{name}.py: ")
+    assert why.format(f"{folder}/{name}.py") in warning
+
+
+def test_lifespans_and_transforms_that_no_processor_uses_are_named_with_their_line(
+    folder: Path,
+) -> None:
+    text = HEAD + (
+        "from collections.abc import Iterator\n"
+        "@registry.lifespan\n"
+        "def number() -> Iterator[int]:\n    yield 1\n"
+        "@registry.transform(source='stripe')\n"
+        "def flatten(event: Event) -> object: ...\n"
+        "@registry.processor(source='github')\n"
+        "def one(event: Event) -> None: ...\n"
+    )
+    write(folder, one=text)
+    lifespan, transform = idle_in(folder)
+    assert lifespan.startswith(
+        f"{folder}/one.py:4: no processor below it takes what the lifespan number"
+    )
+    assert transform.startswith(
+        f"{folder}/one.py:7: no processor below it takes events of source 'stripe'"
+    )
 
 
 # Installed packages, in a process of their own: what is installed is asked once a process.

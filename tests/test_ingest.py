@@ -60,7 +60,7 @@ class Ports:
             raise Unavailable
         return [self.acceptance] * len(arrivals)
 
-    def route(self, event: Event) -> Routing:
+    def route(self, event: Event, parsed: Callable[[], Any] | None = None) -> Routing:
         self.asked.append("route")
         return Routing(("archive", "count") if event.type == "push" else ())
 

@@ -12,10 +12,11 @@ from pydantic import BaseModel, field_validator
 from gateway.core.delivery import Finish
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Done, RetryPolicy, Wait
-from gateway.plugins import Discard, Event, RetryAfter
+from gateway.plugins import Defer, Discard, Event, Registry, Retry, RetryAfter
 from gateway.process import (
     MAX_TRACE,
     AttemptTimeout,
+    NotBegun,
     ProcessorMissing,
     Ready,
     conclude,
@@ -131,6 +132,102 @@ def test_a_payload_that_does_not_fit_is_dead_at_once() -> None:
     finish = ended(caught(a_ready(bill, body=b'{"amount": "many"}').arguments))
     assert finish.outcome is AttemptOutcome.PAYLOAD_MISMATCH
     assert finish.decision == Dead(DeadReason.PAYLOAD_MISMATCH)
+
+
+def by(error: BaseException, attempt: int = 1, **options: Any) -> Finish:
+    """As `ended`, of a processor that was declared with these."""
+    processor = a_processor(lambda event: None, name="archive", **options)
+    claimed = a_claim(attempt=attempt)
+    return conclude(claimed, error, POLICY, jitter=0.5, seconds=0.25, at=AT, processor=processor)
+
+
+GAVE_UP = (AttemptOutcome.GAVE_UP, Dead(DeadReason.GAVE_UP))
+FAILED = (AttemptOutcome.FAILED, Wait(5.0))
+LISTED: dict[str, Any] = {"retry_on": [ConnectionError], "give_up_on": [LookupError]}
+ASKED = (AttemptOutcome.RETRY_ASKED, Wait(7.0))
+BOTH = ExceptionGroup("both", [ConnectionError(), KeyError()])
+
+
+@pytest.mark.parametrize(
+    ("error", "options", "end"),
+    [
+        (KeyError(), {"give_up_on": LookupError}, GAVE_UP),
+        (ValueError(), {"give_up_on": LookupError}, FAILED),
+        (ConnectionResetError(), LISTED, FAILED),
+        (KeyError(), LISTED, GAVE_UP),
+        (ValueError(), LISTED, GAVE_UP),
+        (RetryAfter(7), LISTED, ASKED),
+        (AttemptTimeout("x"), LISTED, (AttemptOutcome.TIMED_OUT, Wait(5.0))),
+        (SystemExit(3), LISTED, FAILED),
+        (NotBegun("no thread"), LISTED, FAILED),
+        (ExceptionGroup("one", [ConnectionError()]), LISTED, FAILED),
+        (BOTH, LISTED, GAVE_UP),
+        (BOTH, {"retry_on": ConnectionError}, GAVE_UP),
+        (BOTH, {}, FAILED),
+    ],
+)
+def test_classes_of_errors_say_whether_to_try_again(
+    error: BaseException, options: Any, end: Any
+) -> None:
+    finish = by(error, **options)
+    assert (finish.outcome, finish.decision) == end
+
+
+def test_a_processors_own_budget_and_schedule_hold() -> None:
+    retry = Retry(schedule=[1, 60])
+    ends = [by(ValueError(), attempt, retry=retry).decision for attempt in (1, 2, 3)]
+    assert ends == [Wait(1.0), Wait(60.0), Dead(DeadReason.EXHAUSTED)]
+
+
+def test_the_event_tells_the_budget_that_holds() -> None:
+    own = a_processor(lambda event: None, name="archive", retry=Retry(attempts=2))
+    without = a_processor(lambda event: None, name="archive")
+    events = []
+    for each in (own, without):
+        ready = prepare(a_claim(attempt=2), {"archive": each}, 1.0, POLICY)
+        assert isinstance(ready, Ready)
+        events.append(ready.event)
+    assert [(each.attempts, each.last_attempt) for each in events] == [(2, True), (3, False)]
+
+
+@pytest.mark.parametrize(
+    ("until", "delay"),
+    [
+        (timedelta(hours=2), 7200.0),
+        (AT + timedelta(minutes=5), 300.0),
+        (AT - timedelta(days=1), 1.0),
+        (timedelta(0), 1.0),
+        (timedelta(days=1000), 365 * 86400.0),
+    ],
+)
+def test_a_deferral_is_no_attempt_and_lasts_a_second_to_a_year(until: Any, delay: float) -> None:
+    for attempt in (1, 3, 99):
+        finish = ended(Defer(until), attempt)
+        assert finish.outcome is AttemptOutcome.DEFERRED
+        assert finish.decision == Wait(delay, counted=False)
+        assert json.loads(finish.error)["message"].startswith("deferred ")
+
+
+def test_a_deferral_that_is_no_length_of_time_does_no_harm() -> None:
+    class OddDefer(Defer):
+        def __init__(self) -> None: ...
+
+    assert ended(OddDefer()).decision == Wait(5.0, counted=False)
+
+
+def test_a_transform_that_fails_is_a_failed_attempt_and_its_line_is_told() -> None:
+    registry = Registry()
+
+    @registry.transform(source="github")
+    def flatten(event: Event) -> Any:
+        return event.payload["no such key"]  # the transform fails
+
+    registry.processor(source="github", name="archive")(lambda event: None)
+    ready = prepare(a_claim(), {"archive": registry.processors[0]}, 1.0)
+    assert isinstance(ready, Ready)
+    finish = ended(caught(ready.arguments))
+    assert finish.outcome is AttemptOutcome.FAILED
+    assert json.loads(finish.error)["where"] == place("the transform fails")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RetryAfter(1), AttemptTimeout("x")])

@@ -64,7 +64,7 @@ class Fakes:
     @property
     def ingest(self) -> Ingest:
         ports: Any = self
-        return Ingest(ports, ports, lambda event: Routing(("archive",)), ports, ports, ports, ports)
+        return Ingest(ports, ports, lambda *_: Routing(("archive",)), ports, ports, ports, ports)
 
     def fill(self, *tokens: bytes) -> None:
         for number, token in enumerate(tokens):

@@ -25,6 +25,7 @@ def command(offline: bool, as_json: bool) -> None:
 
     Exit status 78 when there is any.
     """
+    from gateway.discovery import idle_declarations
     from gateway.faults import ConfigError
     from gateway.wiring import idle_processors, load_application, spool_faults
 
@@ -35,7 +36,8 @@ def command(offline: bool, as_json: bool) -> None:
     except ConfigError as error:
         faults = error.faults
     else:
-        warnings = [*app.config.warnings, *idle_processors(app)]
+        idle = idle_declarations(current_place().processors)
+        warnings = [*app.config.warnings, *idle, *idle_processors(app)]
         faults = spool_faults(app.config)
         if not offline:
             faults += redis_faults(app, find_url(app))

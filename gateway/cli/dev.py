@@ -1,10 +1,8 @@
-"""`hookline dev`: embedded server, gateway and worker in one process group; the server stops last."""
+"""`hookline dev`: embedded server, gateway and worker; notices saved files, and shows every event."""
 
 import os
-import secrets
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,17 +10,22 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gateway.cli.shared.deployment import DEV_DIR, DEV_ENV, current_place, load_or_exit, read_env
-from gateway.cli.shared.exits import FAILED, UNAVAILABLE, fail
+from gateway.cli.shared.deployment import DEV_DIR, current_place, load_or_exit
+from gateway.cli.shared.exits import BAD_CONFIG, FAILED, UNAVAILABLE, fail
 from gateway.cli.shared.options import place_options
-from gateway.cli.shared.server import safe_url
+from gateway.cli.shared.printing import short
+from gateway.cli.shared.server import redis_faults, safe_url
 
 if TYPE_CHECKING:
     from gateway.adapters.embedded.server import EmbeddedServer
     from gateway.application import Application
+    from gateway.cli.shared.dev_crew import Crew
+    from gateway.cli.shared.dev_view import View
 
+LOG: Final = DEV_DIR / "dev.log"
 READY_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 0.1
+HOLD_SECONDS: Final = 0.1  # lines of two processes are put into their order
 
 
 @click.command()
@@ -34,6 +37,8 @@ STOP_SECONDS: Final = 30.0
 def command(port: int | None, admin_port: int | None, demo: bool, exit_after: bool) -> None:
     """Run everything here: embedded server, gateway and worker, until Ctrl-C.
 
+    Every event and every attempt is a line, a failed one with the trace of your code. A saved file of
+    processors/ or config/ takes effect at once; one with a fault leaves running what ran before.
     REDIS_URL is used when it is set, else a real Valkey is started with its data in .hookline/.
     Secrets that are not set are made up once and kept in .hookline/dev.env.
     """
@@ -44,75 +49,66 @@ def command(port: int | None, admin_port: int | None, demo: bool, exit_after: bo
     # Also where a shell has made us ignore them, as it does with what it starts in the background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    os.environ.update(dev_secrets(current_place().config))
-    app = load_or_exit(dict(os.environ))
-    server = _start_server()
-    processes: list[subprocess.Popen[bytes]] = []
+    app = _load(with_processors=demo)
+    server = _start_server(app)
+    crew: Crew | None = None
     status = 0
     try:
         settings = app.config.settings
-        port = port or free_port(settings.server.port if port is None else 0)
-        admin_port = admin_port or free_port(settings.admin.port if admin_port is None else 0)
-        processes = _start_processes(port, admin_port, quiet=demo)
-        _wait_until_ready(port, processes)
-        _announce(app, port, admin_port)
+        sockets = (
+            listen(settings.server.host, port, settings.server.port),
+            listen(settings.admin.host, admin_port, settings.admin.port),
+        )
+        at, admin_at = (each.getsockname()[1] for each in sockets)
+        view = _view(app, at)
+        crew = _start_crew(sockets, view)
+        _announce(app, at, admin_at)
         if demo:
             from gateway.demo import run_demo
 
-            status = run_demo(app, f"http://127.0.0.1:{port}", os.environ["REDIS_URL"])
+            view.quiet = True
+            _await(crew, until=time.monotonic() + READY_SECONDS)
+            status = run_demo(app, f"http://127.0.0.1:{at}", os.environ["REDIS_URL"])
+            view.quiet = False
         if not (demo and exit_after):
-            _announce_commands(app, port)
-            status = _wait(processes) or status
+            _announce_commands(app, at)
+            _follow(crew, view)
     except KeyboardInterrupt:
         status = 0
     finally:
-        _stop(processes)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # bounded below; a second Ctrl-C would leave orphans
+        if crew:
+            crew.stop()
+            view.show(time.time())
         if server:
             server.stop()
     sys.exit(status)
 
 
-def dev_secrets(config: Path) -> dict[str, str]:
-    """A made-up secret for each `env:` reference that is unset; the same at every start."""
-    from gateway.configuration import read_file
-    from gateway.sources import SourceFile
+def _load(*, with_processors: bool) -> "Application":
+    """The processors are for the children to import: here they would never be seen to change."""
+    from gateway.application import Application
+    from gateway.cli.shared.dev_secrets import dev_secrets
+    from gateway.configuration import load_config
+    from gateway.faults import ConfigError
 
-    kept = read_env(DEV_ENV)
-    files = [read_file(path, SourceFile, []) for path in sorted((config / "sources").glob("*.toml"))]
-    wanted = [
-        ref.removeprefix("env:")
-        for file in files
-        if file
-        for ref in file.secrets
-        if ref.startswith("env:")
-    ]
-    missing = [name for name in wanted if name not in os.environ]
-    # 24 random bytes as whsec_ text: fit for providers that use the text, and for those that decode it.
-    made = {name: kept.get(name) or "whsec_" + _base64(secrets.token_bytes(24)) for name in missing}
-    if made.keys() - kept.keys():
-        _write_env(kept | made)
-    return made
+    place = current_place()
+    os.environ.update(dev_secrets(place.config))
+    try:
+        config = load_config(place.config, os.environ)
+    except ConfigError:
+        return load_or_exit(dict(os.environ))  # it lists the faults, those of processors too
+    return load_or_exit(dict(os.environ)) if with_processors else Application(config, {})
 
 
-def _base64(value: bytes) -> str:
-    import base64
-
-    return base64.b64encode(value).decode()
-
-
-def _write_env(values: dict[str, str]) -> None:
-    DEV_DIR.mkdir(exist_ok=True)
-    lines = ["# Development secrets, made by `hookline dev`. Never use them elsewhere."]
-    lines += [f"{name}={value}" for name, value in sorted(values.items())]
-    descriptor = os.open(DEV_ENV, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write("\n".join(lines) + "\n")
-
-
-def _start_server() -> "EmbeddedServer | None":
+def _start_server(app: "Application") -> "EmbeddedServer | None":
     """The server of REDIS_URL, else an embedded one, whose URL goes into the environment."""
-    if os.environ.get("REDIS_URL"):
-        click.echo(f"redis: {safe_url(os.environ['REDIS_URL'])} (REDIS_URL)", err=True)
+    if url := os.environ.get("REDIS_URL"):
+        click.echo(f"redis: {safe_url(url)} (REDIS_URL)", err=True)
+        if faults := redis_faults(app, url):
+            away = [fault.key for fault in faults] == ["server"]
+            fail(UNAVAILABLE if away else BAD_CONFIG, "\n".join(str(fault) for fault in faults))
         return None
     from gateway.adapters.embedded.binary import EmbeddedServerError
     from gateway.adapters.embedded.server import EmbeddedServer
@@ -126,44 +122,63 @@ def _start_server() -> "EmbeddedServer | None":
     return server
 
 
-def free_port(wanted: int) -> int:
-    """The wanted port, or another one when somebody has it: `dev` should just start."""
-    for port in (wanted, 0):
+def listen(host: str, asked: int | None, default: int) -> socket.socket:
+    """On the port asked for; else on the default one, or on another when somebody has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    problem: OSError | None = None
+    for port in (default, 0) if asked is None else (asked,):
         try:
-            with socket.create_server(("127.0.0.1", port)) as sock:
-                found: int = sock.getsockname()[1]
-                return found
-        except OSError:
-            continue
-    return wanted
+            return socket.create_server((host, port), family=family, backlog=2048)
+        except OSError as error:
+            problem = error
+    assert problem
+    return fail(
+        FAILED, f"Cannot listen on port {asked}: {problem.strerror}. Choose --port or --admin-port."
+    )
 
 
-def _start_processes(port: int, admin_port: int, *, quiet: bool) -> list[subprocess.Popen[bytes]]:
-    hookline = [sys.executable, "-m", "gateway"]
-    serve = [*hookline, "serve", "--port", str(port), "--admin-port", str(admin_port)]
-    log = (DEV_DIR / "demo.log").open("wb") if quiet else None
-    # A session of their own: Ctrl-C reaches this process only, which then stops them in order.
-    return [
-        subprocess.Popen(arguments, stderr=log, start_new_session=True)
-        for arguments in (serve, [*hookline, "worker"])
-    ]
+def _view(app: "Application", port: int) -> "View":
+    from gateway.adapters.ledger.reader import Reader
+    from gateway.adapters.ledger.redis_clients import blocking_client
+    from gateway.adapters.ledger.redis_keys import Keys
+    from gateway.cli.shared.dev_view import View
+
+    client = blocking_client(os.environ["REDIS_URL"], app.config.settings.redis.timeout)
+    paths = {source.name: source.path for source in app.config.sources}
+    return View(Reader(client, Keys(app.prefix)).failures, LOG, f"http://127.0.0.1:{port}", paths)
 
 
-def _wait_until_ready(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
-    import httpx2
+def _start_crew(sockets: tuple[socket.socket, ...], view: "View") -> "Crew":
+    from gateway.cli.shared.dev_crew import Crew
 
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if any(process.poll() is not None for process in processes):
-            fail(
-                FAILED, "A process ended while starting: see its message above, or .hookline/demo.log."
-            )
-        try:
-            if httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=1.0).status_code == 200:
-                return
-        except httpx2.HTTPError:
-            time.sleep(0.05)
-    fail(FAILED, f"The gateway did not become ready within {READY_SECONDS:g} s.")
+    DEV_DIR.mkdir(exist_ok=True)
+    LOG.write_bytes(b"")
+    crew = Crew([each.fileno() for each in sockets], LOG, view)
+    crew.renew()
+    return crew
+
+
+def _await(crew: "Crew", until: float) -> None:
+    while not crew.complete:
+        crew.look(LOOK_SECONDS)
+        if crew.stuck or time.monotonic() > until:
+            fail(FAILED, f"Not ready within {READY_SECONDS:g} s: see above, or {LOG}.")
+
+
+def _follow(crew: "Crew", view: "View") -> None:
+    """Until Ctrl-C."""
+    from gateway.cli.shared.dev_secrets import dev_secrets
+    from gateway.cli.shared.watching import Watch
+
+    place = current_place()
+    watch = Watch((place.processors, place.config))
+    while True:
+        crew.look(LOOK_SECONDS)
+        view.show(time.time() - HOLD_SECONDS)
+        if paths := watch.changed():
+            view.changed([Path(short(str(path))) for path in paths])
+            os.environ.update(dev_secrets(place.config))
+            crew.renew()
 
 
 def _announce(app: "Application", port: int, admin_port: int) -> None:
@@ -181,30 +196,14 @@ def _announce_commands(app: "Application", port: int) -> None:
     lines = [
         f"hookline send {name}{moved}",
         f"hookline send {name} --bad-signature{moved}",
+        "hookline replay --last --wait",
         "hookline events list",
-        "hookline dead-letters list",
         "hookline dashboard",
     ]
     click.echo("Try, from another terminal in this directory (Ctrl-C here stops everything):", err=True)
     for line in lines:
         click.echo(f"    {line}", err=True)
-
-
-def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
-    """Until Ctrl-C (0), or until a process ends by itself (1)."""
-    while all(process.poll() is None for process in processes):
-        time.sleep(0.2)
-    click.echo("A process ended by itself: stopping the rest.", err=True)
-    return FAILED
-
-
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Gateway first, so that nothing new comes in; then the worker. Their server is still there."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # bounded below; a second Ctrl-C would leave orphans
-    for process in processes:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    place = current_place()
+    click.echo(
+        f"Watching {place.processors}/ and {place.config}/; whole logs are in {LOG}.\n", err=True
+    )

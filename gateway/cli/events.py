@@ -124,7 +124,8 @@ def show_event(name: str, with_body: bool, raw_body: bool, trace: bool, as_json:
         asked = [each.id for each in event.deliveries if delivery in (None, each.id)]
         failures = {each: desk.reader.failures(each) for each in asked}
         body = desk.reader.body(event.id) if with_body else None
-        details = Details(event, failures, desk.headers(event), body)
+        behind = desk.reader.behind(event.deliveries)
+        details = Details(event, failures, desk.headers(event), body, behind)
     if as_json:
         print_json(details_json(details))
     else:

@@ -1,4 +1,4 @@
-"""`hookline explain`: why a request was refused, or that it verifies."""
+"""`hookline explain`: why a request was refused, or that it verifies and who would get it."""
 
 import sys
 from typing import Final
@@ -43,7 +43,7 @@ def command(
     at: str | None,
     as_json: bool,
 ) -> None:
-    """Explain why a request was refused. What can be recomputed is; no secret is printed.
+    """Explain why a request was refused, or filtered. What can be recomputed is; no secret is printed.
 
     FILE is a request as JSON: {"method", "url", "headers": [[name, value], ...], "body": BASE64}, and
     "received_at" in Unix seconds; - is stdin. EVENT is the id of a stored event, REQUEST that of a
@@ -51,12 +51,14 @@ def command(
     """
     from gateway.cli.shared.cases import case_of
     from gateway.cli.shared.explaining import show
+    from gateway.cli.shared.filtering import filters_of
     from gateway.cli.shared.judges import Asked
     from gateway.diagnosis import explain
 
     asked = Asked(what, source_name, preset, secrets, options, url, at)
     case = case_of(asked)
     found = explain(case)
-    show(case, found, as_json=as_json)
+    filtered = filters_of(case.request, case.source) if case.source else None
+    show(case, found, filtered, as_json=as_json)
     if not found.verified:
         sys.exit(FAILED)

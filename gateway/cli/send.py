@@ -15,12 +15,14 @@ from gateway.cli.shared.options import json_option, place_options
 from gateway.cli.shared.printing import http_url, print_json, print_text, printable
 
 if TYPE_CHECKING:
+    from gateway.application import Application
     from gateway.core.request import InboundRequest
     from gateway.core.source import Source
     from gateway.samples import Sample
     from gateway.signing import Draft
 
 STALE_SECONDS: Final = 3600.0
+HTTP_OK: Final = 200
 FORM: Final = "application/x-www-form-urlencoded"
 
 Change = tuple[str, Any]
@@ -104,7 +106,7 @@ def command(
             draft = _draft(source, event_type, data, changes, event_id)
             request = _request(source, draft, bad_signature=bad_signature, stale=stale)
             for _ in range(2 if duplicate else 1):
-                rows.append(_post(url, request, draft))
+                rows.append(_post(url, request, draft) | {"filtered": _filtered(request, source, app)})
                 if not as_json:
                     _show(rows[-1])
     finally:  # also when the gateway goes away meanwhile, or somebody presses Ctrl-C
@@ -187,7 +189,18 @@ def _post(url: str, request: "InboundRequest", draft: "Draft") -> dict[str, Any]
     }
 
 
+def _filtered(request: "InboundRequest", source: "Source", app: "Application") -> list[str]:
+    """The conditions that keep it from everybody, by the files here: the answer does not say."""
+    from gateway.diagnosis.filters import filters
+
+    sifted = filters(request, source, app.processors)
+    reasons = [reason for each in sifted for reason in each.reasons]
+    return reasons if all(each.is_filtered for each in sifted) else []
+
+
 def _show(row: dict[str, Any]) -> None:
     answer = f"  {row['answer']}" if row["answer"] else ""
+    if row["status"] == HTTP_OK and row["filtered"]:
+        answer += f"  ignored (filtered) by {'; '.join(row['filtered'])}"
     line = f"{row['status']}  {row['ms']:>6} ms  {row['type'] or '-'}  {row['id']}{answer}"
     print_text(printable(line))

@@ -99,6 +99,7 @@ def facts_of(source: "Source", app: "Application") -> dict[str, Any]:
         "revive_dead": source.revive_dead,
         "attempt_timeout": source.attempt_timeout,
         "concurrency": source.concurrency,
+        "when": str(source.when) if source.when else None,
         "retry": {
             "attempts": retry.attempts,
             "first_delay": retry.first_delay,

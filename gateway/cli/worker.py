@@ -28,6 +28,8 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     SIGTERM: claims no more, lets running processors end within worker.grace, gives the rest back.
     A stock `rq worker -S json QUEUE...` drains the same queues.
     """
+    from gateway.adapters.worker.lifespans import LifespanFailed
+    from gateway.adapters.worker.watchdog import Watchdog
     from gateway.adapters.worker.worker import HooklineWorker
     from gateway.logs import configure_logs, logger
 
@@ -39,13 +41,19 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     if faults:
         away = [fault.key for fault in faults] == ["server"]
         fail(UNAVAILABLE if away else BAD_CONFIG, "\n".join(str(fault) for fault in faults))
-    chosen = [app.config.source(name) for name in sources]
+    internal = app.config.internal
+    chosen = [internal if name == internal.name else app.config.source(name) for name in sources]
     if None in chosen:
         known = ", ".join(source.name for source in app.config.sources)
         fail(NOT_FOUND, f"Unknown source in --source; configured: {known}")
-    queues = list(dict.fromkeys(source.queue for source in chosen if source)) or list(app.config.queues)
+    queues = list(dict.fromkeys(source.queue for source in chosen if source)) or list(app.queues)
     many = concurrency or settings.worker.concurrency
-    worker = HooklineWorker(app, url, queues, many, isolate=isolate)
+    watchdog = Watchdog(settings.worker.lease)
+    worker = HooklineWorker(app, url, queues, many, isolate=isolate, watchdog=watchdog)
+    try:
+        worker.open()
+    except LifespanFailed as failure:
+        fail(UNAVAILABLE, str(failure))
     logger().info(
         "worker.started", queues=",".join(queues), concurrency=many, processors=len(app.processors)
     )

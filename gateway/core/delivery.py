@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.core.event import Event
 from gateway.core.outcomes import AttemptOutcome
 from gateway.core.retry import Decision
 
@@ -28,7 +29,8 @@ class Claimed:
 class Finish:
     """How one attempt ended. `decision` None: given back unrun.
 
-    `error` (JSON text) is kept for operators, beside the body, and never logged.
+    `error` (JSON text) is kept for operators, beside the body, and never logged. `emitted` are the
+    internal events that become durable with it: of an attempt that is done, else there are none.
     """
 
     delivery: str
@@ -36,3 +38,4 @@ class Finish:
     decision: Decision | None
     outcome: AttemptOutcome
     error: str = ""
+    emitted: tuple[Event, ...] = ()

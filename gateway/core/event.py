@@ -5,6 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+INTERNAL: Final = "internal"
+"""The source of what processors emit."""
+
 EVENT_PREFIX: Final = "evt_"
 DELIVERY_PREFIX: Final = "dlv_"
 DIGITS: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -33,11 +36,29 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """The place of one delivery in its processor's order: `number` is that processor's, from 1.
+
+    Deliveries of one `key` run one after the other. `blocks`: a dead one keeps those behind it
+    waiting. `version` is sortable text (`core/ordering.py`); "": nothing overtakes this delivery.
+    """
+
+    number: int
+    key: str
+    blocks: bool = False
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event on its way into the ledger, with the names of the processors that shall have it."""
+    """An event on its way into the ledger, with the names of the processors that shall have it.
+
+    `turns` of those among them that keep an order.
+    """
 
     event: Event
     processors: tuple[str, ...]
+    turns: tuple[Turn, ...] = ()
 
 
 def event_id(source: str, kind: str, value: bytes) -> str:

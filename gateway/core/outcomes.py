@@ -54,6 +54,12 @@ class Refusal(StrEnum):
     FUTURE_TIMESTAMP = "future_timestamp"
 
 
+class Ignored(StrEnum):
+    """Why a verified event was not stored, where it is not that no processor takes its type."""
+
+    FILTERED = "filtered"
+
+
 class AttemptOutcome(StrEnum):
     """How one attempt ended."""
 
@@ -61,7 +67,9 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     RETRY_ASKED = "retry_asked"
+    DEFERRED = "deferred"
     DISCARDED = "discarded"
+    GAVE_UP = "gave_up"
     PAYLOAD_MISMATCH = "payload_mismatch"
     PROCESSOR_MISSING = "processor_missing"
     CRASHED = "crashed"
@@ -73,6 +81,7 @@ class DeadReason(StrEnum):
 
     EXHAUSTED = "exhausted"
     DISCARDED = "discarded"
+    GAVE_UP = "gave_up"
     POISON = "poison"
     PAYLOAD_MISMATCH = "payload_mismatch"
     PROCESSOR_MISSING = "processor_missing"
@@ -80,7 +89,10 @@ class DeadReason(StrEnum):
 
 
 class DeliveryState(StrEnum):
+    """`blocked`: behind another delivery of its key."""
+
     PENDING = "pending"
+    BLOCKED = "blocked"
     LEASED = "leased"
     WAITING = "waiting"
     DONE = "done"

@@ -12,15 +12,21 @@ from gateway.core.outcomes import AttemptOutcome, DeadReason
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`attempts` counts the first one. Delays in seconds."""
+    """`attempts` counts the first one. Delays in seconds.
+
+    `schedule`, where there is one, is the delays themselves; its last one goes on.
+    """
 
     attempts: int = 8
     first_delay: float = 10.0
     factor: float = 3.0
     longest_delay: float = 3600.0
+    schedule: tuple[float, ...] = ()
 
     def delay(self, attempt: int, jitter: float) -> float:
         """Seconds after attempt number `attempt`; `jitter` in [0, 1) is the caller's randomness."""
+        if self.schedule:
+            return self.schedule[min(attempt, len(self.schedule)) - 1]
         ceiling = min(self.longest_delay, self.first_delay * self.factor ** min(attempt - 1, 64))
         return ceiling * jitter
 
@@ -32,9 +38,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Try again after `delay` seconds."""
+    """Try again after `delay` seconds. Not `counted`: the attempt is given back to the budget."""
 
     delay: float
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ Decision = Done | Wait | Dead
 
 FINAL: Final = {
     AttemptOutcome.DISCARDED: DeadReason.DISCARDED,
+    AttemptOutcome.GAVE_UP: DeadReason.GAVE_UP,
     AttemptOutcome.PAYLOAD_MISMATCH: DeadReason.PAYLOAD_MISMATCH,
     AttemptOutcome.PROCESSOR_MISSING: DeadReason.PROCESSOR_MISSING,
 }
@@ -58,11 +66,13 @@ def decide(
     jitter: float,
     asked_delay: float | None = None,
 ) -> Decision:
-    """`asked_delay`: what the processor asked for with RetryAfter, in seconds; it is kept exactly."""
+    """`asked_delay`: what RetryAfter or Defer asked for, in seconds; it is kept exactly."""
     if outcome is AttemptOutcome.DONE:
         return Done()
     if outcome in FINAL:
         return Dead(FINAL[outcome])
-    if attempt >= policy.attempts:
+    deferred = outcome is AttemptOutcome.DEFERRED
+    if attempt >= policy.attempts and not deferred:
         return Dead(DeadReason.EXHAUSTED)
-    return Wait(policy.delay(attempt, jitter) if asked_delay is None else asked_delay)
+    delay = policy.delay(attempt, jitter) if asked_delay is None else asked_delay
+    return Wait(delay, counted=not deferred)

@@ -1,8 +1,13 @@
-"""Which processors want an event."""
+"""Which processors want an event, and in which order they take it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from gateway.core.event import Event, Turn
+from gateway.core.json_path import Subject
+from gateway.core.judging import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +26,38 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What became of one event's routing: the names of the processors that shall have it."""
+    """What became of one event's routing: the names of the processors that shall have it, and the
+    turns of those among them that keep an order.
+
+    `filtered` says of each condition that kept it from somebody whose it is and what did not hold:
+    `source: action equals`, `record_invoice: amount greater`. It tells no value of the event.
+    """
 
     processors: tuple[str, ...]
+    turns: tuple[Turn, ...] = ()
+    filtered: tuple[str, ...] = ()
+
+
+class Router(Protocol):
+    """Total. `parsed` gives the body's JSON, or MISSING, where somebody has it already."""
+
+    def __call__(self, event: Event, parsed: Callable[[], Any] | None = None) -> Routing: ...
 
 
 def route(routes: Iterable[Route], source: str, event_type: str) -> Routing:
     """In registration order."""
     return Routing(tuple(each.processor for each in routes if each.wants(source, event_type)))
+
+
+def sift(
+    processors: tuple[str, ...],
+    own: Condition | None,
+    conditions: Mapping[str, Condition],
+    subject: Subject,
+) -> Routing:
+    """Those whose conditions hold; nobody where `own`, the source's, does not."""
+    if own and (reason := own.judge(subject)):
+        return Routing((), filtered=(f"source: {reason}",))
+    reasons = {name: conditions[name].judge(subject) for name in processors if name in conditions}
+    kept = tuple(name for name in processors if not reasons.get(name))
+    return Routing(kept, filtered=tuple(f"{name}: {why}" for name, why in reasons.items() if why))

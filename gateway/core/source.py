@@ -7,6 +7,7 @@ from typing import Any, Final
 from gateway.core.addresses import AllowedAddresses
 from gateway.core.handshake import Handshake, Proof
 from gateway.core.identity import IdentityRules
+from gateway.core.judging import Condition
 from gateway.core.key_source import KeySource
 from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.retry import RetryPolicy
@@ -47,6 +48,7 @@ class Source:
     retry: RetryPolicy = RetryPolicy()
     attempt_timeout: float = 60.0
     concurrency: int | None = None
+    when: Condition | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -1,22 +1,37 @@
 """A registered function, and what makes a declaration one that is refused."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Final
 
-from pydantic import BaseModel
-
+from gateway.conditions import parse_condition
+from gateway.core.condition import Condition, ConditionError
+from gateway.core.ordering import Order
 from gateway.core.routing import Route
+from gateway.plugins.answers import Defer, Discard, RetryAfter
+from gateway.plugins.lifespan import Lifespan
+from gateway.plugins.order import OrderWish
+from gateway.plugins.parameters import Taken, parameters_of
+from gateway.plugins.payload import Payload
+from gateway.plugins.places import ProcessorError, origin_of
+from gateway.plugins.retry import Retry
+from gateway.plugins.transform import Transform
 
+__all__ = ["Processor", "ProcessorError", "declare"]
 
-class ProcessorError(ValueError):
-    """A processor was declared wrongly: the message names the file, the line and the mend."""
+Kinds = tuple[type[Exception], ...]
+ANSWERS: Final = (RetryAfter, Defer, Discard)
+UNORDERED: Final = OrderWish()
 
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """A registered function. `timeout` in seconds; None: the source's."""
+    """A registered function. `timeout` in seconds; None: the source's. `retry` None: the source's.
+
+    `takes` is what is passed after the event, in order. `lifespans` are those that must be open.
+    `retry_on`: when there is one, any other exception is permanent, as those of `give_up_on` are.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -24,15 +39,41 @@ class Processor:
     events: tuple[str, ...]
     origin: str
     timeout: float | None = None
-    model: type[BaseModel] | None = None
+    takes: Taken = ()
+    when: Condition | None = None
+    retry: Retry | None = None
+    retry_on: Kinds = ()
+    give_up_on: Kinds = ()
+    transform: Transform | None = None
+    lifespans: tuple[Lifespan, ...] = ()
+    order: Order | None = None
 
     @property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function)
 
     @property
+    def payload(self) -> Payload | None:
+        return next((each for each in self.takes if isinstance(each, Payload)), None)
+
+    @property
+    def model(self) -> Any:
+        """The type of the payload; None: the processor reads `event.payload`."""
+        return self.payload.annotation if self.payload else None
+
+    @property
     def route(self) -> Route:
         return Route(self.name, self.source, self.events)
+
+    def gives_up_on(self, error: BaseException) -> bool:
+        """Whether trying again is of no use. A group of exceptions is what its members are."""
+        if isinstance(error, BaseExceptionGroup):
+            return any(self.gives_up_on(each) for each in error.exceptions)
+        if isinstance(error, self.give_up_on):
+            return True
+        # What is no Exception (SystemExit, a cancellation) says nothing about the event.
+        said = bool(self.retry_on) and isinstance(error, Exception)
+        return said and not isinstance(error, self.retry_on)
 
 
 def declare(
@@ -41,7 +82,16 @@ def declare(
     events: Sequence[str],
     name: str | None,
     timeout: float | None,
+    *,
+    when: Mapping[str, Any] | str | None = None,
+    retry: Retry | None = None,
+    retry_on: type[Exception] | Iterable[type[Exception]] = (),
+    give_up_on: type[Exception] | Iterable[type[Exception]] = (),
+    lifespans: Sequence[Lifespan] = (),
+    transform: Transform | None = None,
+    order: OrderWish = UNORDERED,
 ) -> Processor:
+    """`lifespans` and `transform` are the registry's so far. Raises ProcessorError."""
     origin = _origin(function)
     if isinstance(events, str):  # a sequence too: of letters, none of which ever matches
         raise ProcessorError(f"{origin}: events must be a list: [{events!r}]")
@@ -49,6 +99,10 @@ def declare(
         raise ProcessorError(f"{origin}: events must name at least one event type (or '*')")
     if timeout is not None and not timeout > 0:  # NaN too
         raise ProcessorError(f"{origin}: timeout must be more than 0 seconds")
+    takes = parameters_of(function, origin, lifespans)
+    kinds = {"retry_on": _kinds(retry_on, "retry_on", origin)}
+    kinds["give_up_on"] = _kinds(give_up_on, "give_up_on", origin)
+    _refuse_contradiction(**kinds, origin=origin)
     return Processor(
         name=name or function.__name__,
         function=function,
@@ -56,40 +110,48 @@ def declare(
         events=tuple(events),
         origin=origin,
         timeout=timeout,
-        model=_model(function, origin),
+        takes=takes,
+        when=_condition(when, origin),
+        retry=retry,
+        **kinds,
+        transform=transform,
+        order=order.read(origin),
+        lifespans=tuple(each for each in lifespans if each.sets_up or each in takes),
     )
 
 
 def _origin(function: Callable[..., Any]) -> str:
-    inner = inspect.unwrap(function)
-    if not inspect.isfunction(inner):
-        raise ProcessorError(f"{function!r} is no function: register a def or an async def")
-    code = inner.__code__
-    origin = f"{code.co_filename}:{code.co_firstlineno}"
+    origin = origin_of(function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ProcessorError(f"{origin}: a function with yield would never run: return instead")
     return origin
 
 
-def _model(function: Callable[..., Any], origin: str) -> type[BaseModel] | None:
-    """The payload model that the second parameter is annotated with, if there is one."""
-    parameters = list(inspect.signature(function).parameters.values())
-    named = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    if not 1 <= len(parameters) <= 2 or not {each.kind for each in parameters} <= named:
-        raise ProcessorError(
-            f"{origin}: a processor takes (event) or (event, payload: Model),"
-            f" not {inspect.signature(function)}"
-        )
-    if len(parameters) == 1:
+def _kinds(given: Any, key: str, origin: str) -> Kinds:
+    """A single class, too."""
+    kinds = (given,) if isinstance(given, type) else tuple(given)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise ProcessorError(f"{origin}: {key} names classes of exceptions, and {kind!r} is none")
+        if issubclass(kind, ANSWERS):
+            raise ProcessorError(f"{origin}: {key} has {kind.__name__}, which says itself what happens")
+    return kinds
+
+
+def _refuse_contradiction(retry_on: Kinds, give_up_on: Kinds, origin: str) -> None:
+    for again in retry_on:
+        for never in give_up_on:
+            if issubclass(again, never) or issubclass(never, again):
+                raise ProcessorError(
+                    f"{origin}: {never.__name__} of give_up_on and {again.__name__} of retry_on are"
+                    " of one family: name classes of which none is the other's parent"
+                )
+
+
+def _condition(when: Mapping[str, Any] | str | None, origin: str) -> Condition | None:
+    if when is None:
         return None
     try:
-        annotation = get_type_hints(function).get(parameters[1].name)
-    except NameError as error:
-        raise ProcessorError(
-            f"{origin}: {error}: define the payload's model at module level, above the processor"
-        ) from None
-    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        raise ProcessorError(
-            f"{origin}: the second parameter must be annotated with a pydantic model of the payload"
-        )
-    return annotation
+        return parse_condition(when, at="when")
+    except ConditionError as error:
+        raise ProcessorError(f"{origin}: {error}") from None

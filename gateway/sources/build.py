@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from gateway.addresses import networks_of
 from gateway.catalogue import Acknowledge, Identity, Preset, Strict, preset_names
+from gateway.conditions import parse_condition
 from gateway.core.addresses import AllowedAddresses, Network, parse_network
+from gateway.core.condition import Condition, ConditionError
 from gateway.core.published import AddressesError
 from gateway.core.retry import RetryPolicy
 from gateway.core.source import Source
@@ -28,9 +30,11 @@ def build_source(
     """The checked source, or every fault that keeps it from being one."""
     preset, proof, faults = proof_of(name, file, settings, environ, where)
     networks, network_faults = _networks(file, where)
-    if proof is None or network_faults:
-        return None, faults + network_faults
-    return _assemble(name, file, preset, settings, proof, AllowedAddresses(networks)), []
+    when, when_faults = _when(file, where)
+    faults += network_faults + when_faults
+    if proof is None or faults:
+        return None, faults
+    return _assemble(name, file, preset, settings, proof, AllowedAddresses(networks), when), []
 
 
 def _networks(file: SourceFile, where: str) -> tuple[tuple[Network, ...] | None, list[Fault]]:
@@ -50,6 +54,15 @@ def _networks(file: SourceFile, where: str) -> tuple[tuple[Network, ...] | None,
     return tuple(networks), faults
 
 
+def _when(file: SourceFile, where: str) -> tuple[Condition | None, list[Fault]]:
+    if file.when is None:
+        return None, []
+    try:
+        return parse_condition(file.when), []
+    except ConditionError as error:
+        return None, [Fault(where, *each) for each in error.problems]
+
+
 def _assemble(
     name: str,
     file: SourceFile,
@@ -57,6 +70,7 @@ def _assemble(
     settings: Settings,
     proof: Proved,
     allowed: AllowedAddresses,
+    when: Condition | None,
 ) -> Source:
     defaults, options = settings.defaults, proof.options
     ours = preset.source if preset else None
@@ -87,6 +101,7 @@ def _assemble(
         retry=retry_policy(_over(defaults.retry, file.retry)),
         attempt_timeout=_first(file.attempt_timeout, defaults.attempt_timeout),
         concurrency=file.concurrency,
+        when=when,
     )
 
 

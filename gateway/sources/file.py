@@ -6,6 +6,8 @@ from pydantic import Field
 
 from gateway.catalogue import Acknowledge, Identity, Strict, Verify
 from gateway.settings import RetrySettings
+from gateway.sources.builtin_file import ProcessorFile
+from gateway.sources.when import When
 from gateway.units import AllowedText, Duration, PublicUrl, Rate, Size
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -44,3 +46,7 @@ class SourceFile(Strict):
     identity: Identity | None = None
     acknowledge: Acknowledge | None = None
     retry: RetrySettings | None = None
+    when: When | None = None
+    """What is not so is verified, answered and counted, but neither stored nor processed."""
+    processors: tuple[ProcessorFile, ...] = ()
+    """Processors that need no code, for the events of this source."""

@@ -1,7 +1,7 @@
 """The edge without a server: ASGI calls by hand, ports that note who asked them, in order."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,7 +103,7 @@ class Rig:
         self.refused.append((source.name, reason))
         return True
 
-    def _route(self, event: Event) -> Routing:
+    def _route(self, event: Event, parsed: Callable[[], Any] | None = None) -> Routing:
         return Routing(("archive",))
 
     def call(

@@ -25,6 +25,7 @@ from rq.serializers import JSONSerializer
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.calls import NotClaimed
 from gateway.core.delivery import Claimed
+from gateway.core.event import Turn
 from gateway.core.retry import Decision, Wait
 from tests.adapters.ledger_model import SOURCES, Delivery, Model
 from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig, a_proof, an_event
@@ -40,15 +41,31 @@ SETTINGS: Final = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate, Phase.shrink],
 )
-PROCESSORS: Final = {"1": ["a"], "2": ["a", "b"], "3": ["a", "b"]}
-CONTENT: Final = {"1": "same", "2": "", "3": "same"}  # one of "1" and "3" is the other under a new id
-DECISIONS: Final[list[Decision | None]] = [DONE, Wait(0.0), Wait(2 * LEASE / 1000), EXHAUSTED, None]
+PROCESSORS: Final = {
+    **{"1": ["a"], "2": ["a", "b"], "3": ["a", "b"]},
+    **{"4": ["skips"], "5": ["skips", "a"], "6": ["a", "skips"]},
+    **{"7": ["blocks"], "8": ["blocks"], "9": ["skips", "blocks"]},
+    **{"old": ["latest"], "new": ["latest", "a"]},
+}
+CONTENT: Final = {"1": "same", "3": "same"}  # one of the two is the other under a new id
+VERSIONS: Final = {"old": "n1", "new": "n2"}
+LINES: Final = {"skips": ["4", "5", "6"], "blocks": ["7", "8", "9"], "latest": ["new", "old"]}
+WAITS: Final = (Wait(0.0), Wait(2 * LEASE / 1000), Wait(0.0, counted=False))
+DECISIONS: Final[list[Decision | None]] = [DONE, *WAITS, EXHAUSTED, None]
 MISFORTUNES: Final = (
     *("ask_rq", "run_the_scheduler_of_rq", "empty_the_queue", "delete_the_list", "pop_and_forget"),
-    *("take_out_of_the_middle", "delete_a_job", "push_a_strange_job"),
+    *("take_out_of_the_middle", "delete_a_job", "push_a_strange_job", "lose_a_turn"),
 )
 queues = st.sampled_from(sorted(SOURCES))
 choices = st.integers(0, 63)
+
+
+def turns_of(source: str, value: str) -> list[Turn]:
+    return [
+        Turn(number, f"{source}-{name}", name == "blocks", VERSIONS.get(value, ""))
+        for number, name in enumerate(PROCESSORS[value], 1)
+        if name not in ("a", "b")
+    ]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -62,6 +79,8 @@ class Ledger(RuleBasedStateMachine):
         self.unbooked: set[str] = set()  # job ids that RQ may not show where they belong
         self.deleted: set[str] = set()  # job ids whose job was deleted
         self.muddled: set[str] = set()  # queues in which not only our bells lie, all in order
+        self.upset: set[str] = set()  # lines of which the turn was lost
+        self.started: dict[str, int] = {}  # the arrival of the last that began its first run, by line
 
     def pick(self, choice: int) -> Delivery | None:
         known = list(self.model.deliveries())
@@ -78,6 +97,16 @@ class Ledger(RuleBasedStateMachine):
         assert claimed.crashes == delivery.crashes
         self.deleted.discard(f"{delivery.id}-{delivery.fence}")
         self.held.append(claimed)
+        line = delivery.turn.key
+        if line and claimed.fence == 1 and line not in self.upset:
+            assert delivery.turn.version or self.started.get(line, 0) < delivery.arrival
+            self.started[line] = delivery.arrival
+
+    def turns_passed(self) -> None:
+        rung, self.model.rung = self.model.rung, []
+        for each in rung:
+            if each.event.source not in self.muddled:
+                self.rang(each)
 
     def took_away(self, queue: str) -> None:
         """Bells that are gone now are lost, whether somebody still needed them or not."""
@@ -90,19 +119,21 @@ class Ledger(RuleBasedStateMachine):
     @rule(source=queues, values=st.lists(st.sampled_from(sorted(PROCESSORS)), min_size=1, max_size=3))
     def accept(self, source: str, values: list[str]) -> None:
         resting = {each.id for each in self.model.deliveries() if each.state != "dead"}
+        content = [CONTENT.get(each, "") for each in values]
+        turns = [turns_of(source, each) for each in values]
         wanted = [
-            self.model.accept(source, each, len(PROCESSORS[each]), CONTENT[each]) for each in values
+            self.model.accept(source, each, len(PROCESSORS[each]), same, own)
+            for each, same, own in zip(values, content, turns, strict=True)
         ]
-        events = [an_event(each, source, content=CONTENT[each]) for each in values]
         rows = [
-            (event, SOURCES[source], PROCESSORS[each])
-            for event, each in zip(events, values, strict=True)
+            (an_event(each, source, content=same), SOURCES[source], PROCESSORS[each], own)
+            for each, same, own in zip(values, content, turns, strict=True)
         ]
         assert self.rig.run(ledger.accept(rows, LOOK)) == wanted
         for value, word in zip(values, wanted, strict=True):
             if word in ("accepted", "revived"):
                 for each in self.model.events[source + value].deliveries:
-                    if each.id not in resting:
+                    if each.id not in resting and each.state == "pending":
                         self.rang(each)
 
     @rule()
@@ -113,7 +144,8 @@ class Ledger(RuleBasedStateMachine):
         silent = [each for each in looked if each.id in waited or each.id not in lay]
         counts = self.rig.sweep(*SOURCES)
         if not self.muddled:
-            assert counts == (len(looked), len(silent))
+            assert counts == (len(looked), len(silent) + len(self.model.rung))
+        self.turns_passed()
         for each in looked:
             if each.state == "leased":
                 self.unbooked.add(f"{each.id}-{each.fence}")
@@ -146,6 +178,7 @@ class Ledger(RuleBasedStateMachine):
                     self.unbooked.discard(delivery.id)
             else:
                 assert row.word == self.model.claim(delivery)
+        self.turns_passed()
 
     @rule(choice=choices)
     def claim_by_id(self, choice: int) -> None:
@@ -155,6 +188,7 @@ class Ledger(RuleBasedStateMachine):
             assert (row.word if isinstance(row, NotClaimed) else "run") == word
             if isinstance(row, Claimed):
                 self.ran(delivery, row)
+            self.turns_passed()
 
     @precondition(lambda self: self.held)
     @rule(decision=st.sampled_from(DECISIONS))
@@ -173,6 +207,20 @@ class Ledger(RuleBasedStateMachine):
             if decision is None:
                 self.rang(delivery)
             self.deleted.discard(delivery.bell if delivery.state == "waiting" else delivery.id)
+            self.turns_passed()
+
+    @rule(source=queues, name=st.sampled_from(sorted(LINES)))
+    def accept_a_line(self, source: str, name: str) -> None:
+        self.accept(source, LINES[name])
+
+    @rule(choice=choices, decision=st.sampled_from(DECISIONS))
+    def work_on_a_line(self, choice: int, decision: Decision | None) -> None:
+        free = [each for each in self.model.holders.values() if each.state == "pending"]
+        if free:
+            known = list(self.model.deliveries())
+            self.claim_by_id(known.index(free[choice % len(free)]))
+            if self.held and self.held[-1].delivery in [each.id for each in free]:
+                self.finish_the_latest(decision)
 
     @precondition(lambda self: self.held)
     @rule(choice=choices)
@@ -192,13 +240,15 @@ class Ledger(RuleBasedStateMachine):
             word = self.model.replay(delivery, also_done)
             call = ledger.replay([delivery.id], also_done=also_done, look_ms=LOOK)
             assert self.rig.run(call) == [word]
-            if word == "replayed":
+            if word == "replayed" and delivery.state == "pending":
                 self.rang(delivery)
 
     @rule(choice=choices)
     def discard(self, choice: int) -> None:
         if delivery := self.pick(choice):
-            assert self.rig.run(ledger.discard([delivery.id])) == [self.model.discard(delivery)]
+            word = self.model.discard(delivery)
+            assert self.rig.run(ledger.discard([delivery.id], look_ms=LOOK)) == [word]
+            self.turns_passed()
 
     @rule(choice=choices)
     def press_requeue(self, choice: int) -> None:
@@ -263,6 +313,13 @@ class Ledger(RuleBasedStateMachine):
         self.rig.raw("LPUSH" if choice % 2 else "RPUSH", f"rq:queue:{queue}", "stranger-1")
         self.muddled.add(queue)
 
+    def lose_a_turn(self, _: str, choice: int) -> None:
+        if keys := sorted(self.model.holders):
+            key = keys[choice % len(keys)]
+            self.rig.raw("DEL", self.rig.keys.turn(key))
+            del self.model.holders[key]
+            self.upset.add(key)
+
     # What must hold at all times.
 
     @invariant()
@@ -284,6 +341,25 @@ class Ledger(RuleBasedStateMachine):
                 if each.open:
                     ahead = looks[each.id.encode()] - self.rig.now()
                     assert abs(ahead - (each.look - self.model.clock)) < LEASE / 2
+
+    @invariant()
+    def of_a_line_one_has_the_turn_and_the_others_stand_by_arrival(self) -> None:
+        kept = {key.rpartition(":")[2] for key in self.rig.scan(self.rig.keys.turn("*"))}
+        assert kept == self.model.holders.keys()
+        for key, holder in self.model.holders.items():
+            assert self.rig.raw("GET", self.rig.keys.turn(key)).decode() == holder.id
+        lines = {each.turn.key for each in self.model.deliveries() if each.state == "blocked"}
+        assert {key.rpartition(":")[2] for key in self.rig.scan(self.rig.keys.line("*"))} == lines
+        for key in lines:
+            stored = self.rig.raw("ZRANGE", self.rig.keys.line(key), 0, -1)
+            assert [each.decode() for each in stored] == [each.id for each in self.model.line(key)]
+            assert key in self.upset or key in self.model.holders
+
+    @invariant()
+    def never_are_two_of_a_line_leased_at_once(self) -> None:
+        leased = [each.turn.key for each in self.model.deliveries() if each.state == "leased"]
+        for key in set(leased) - {""} - self.upset:
+            assert leased.count(key) == 1
 
     @invariant()
     def an_event_expires_only_when_all_of_it_is_done(self) -> None:
@@ -324,6 +400,11 @@ class Ledger(RuleBasedStateMachine):
             while rows := self.rig.claim(*((name, 50) for name in SOURCES)):
                 for row in rows:
                     assert isinstance(row, NotClaimed) or self.rig.finish(row)
+            for name in SOURCES:  # those that block a line
+                dead = sorted(self.rig.members(self.rig.keys.dead(name)))
+                self.rig.run(ledger.discard(dead, look_ms=LOOK))
+        for pattern in (self.rig.keys.turn("*"), self.rig.keys.line("*")):
+            assert self.rig.scan(pattern) == []
         for name in SOURCES:
             assert self.rig.members(self.rig.keys.pending(name)) == set()
             self.rig.run(ledger.discard(sorted(self.rig.members(self.rig.keys.dead(name)))))

@@ -5,7 +5,7 @@ import contextvars
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
@@ -15,7 +15,9 @@ import pytest
 from gateway.adapters.worker.runner import Ended, Runner
 from gateway.plugins import Event, RetryAfter
 from gateway.process import AttemptTimeout, where
-from tests.adapters.worker_rig import a_ready, until
+from tests.adapters.worker_rig import a_ready, lines, until
+
+__all__ = ["lines"]
 
 SECONDS = 10.0
 RACES = 1000
@@ -402,6 +404,67 @@ def test_one_that_blocks_the_loop_within_its_limit_makes_the_others_wait_no_long
         opened.set()
         ended = bench.next()
         assert (ended.ready.event.id, ended.error) == ("evt_blocks", None)
+
+
+def test_who_blocks_the_loop_is_told_once_with_the_line(
+    bench: Bench, lines: list[MutableMapping[str, Any]]
+) -> None:
+    bench = Bench(abandon_seconds=0.1)
+    with gate() as opened:
+
+        async def blocks(event: Event) -> None:
+            opened.wait(SECONDS)
+
+        bench.start(blocks)
+        bench.start(returns_async)
+        assert bench.next().error is None
+    assert bench.next().error is None
+    (line,) = [each for each in lines if each["event"] == "processor.blocks_loop"]
+    assert line["processor"] == "blocks"
+    assert line["where"] == f"{__file__}:{blocks.__code__.co_firstlineno + 1}"
+    assert line["seconds"] >= 0.1
+
+
+def test_as_long_as_it_blocks_it_is_told_no_second_time_and_the_next_time_it_is(
+    bench: Bench, lines: list[MutableMapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.adapters.worker.runner.BLOCKS_SECONDS", 0.02)
+
+    async def blocks(event: Event) -> None:
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            pass
+
+    for times in (1, 2):
+        assert bench.run(blocks) is None
+        assert len([each for each in lines if each["event"] == "processor.blocks_loop"]) == times
+
+
+def test_a_task_that_a_processor_has_left_behind_is_told_by_its_line(
+    bench: Bench, lines: list[MutableMapping[str, Any]]
+) -> None:
+    bench = Bench(abandon_seconds=0.1)
+    with gate() as opened:
+
+        async def blocks_later() -> None:
+            opened.wait(SECONDS)
+
+        async def starts_it(event: Event) -> None:
+            bench.__dict__["task"] = asyncio.create_task(blocks_later())
+
+        bench.start(starts_it)
+        assert bench.next().error is None
+
+        def told() -> bool:
+            bench.runner.enforce_timeouts()
+            return bool(lines)
+
+        until(told)
+    (line,) = [each for each in lines if each["event"] == "processor.blocks_loop"]
+    assert (line["processor"], line["where"]) == (
+        "",
+        f"{__file__}:{blocks_later.__code__.co_firstlineno + 1}",
+    )
 
 
 def test_a_loop_that_was_replaced_ends_with_its_last_attempt() -> None:

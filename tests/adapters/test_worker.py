@@ -18,6 +18,7 @@ from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, Script
 from gateway.adapters.worker import leases
 from gateway.adapters.worker.bell import Bell
 from gateway.adapters.worker.isolation import IsolatedEnd
+from gateway.adapters.worker.watchdog import Watchdog
 from gateway.core.delivery import Finish
 from gateway.core.outcomes import AttemptOutcome, DeliveryState
 from gateway.core.retry import RetryPolicy
@@ -608,3 +609,32 @@ def test_the_command_thread_outlives_bad_commands(
         rig.redis.publish(worker.pubsub_channel_name, '{"command": "kill-horse"}')
         until(lambda: sum(line["event"] == "worker.commands_interrupted" for line in lines) >= 2)
         assert thread.is_alive()
+
+
+class Fed(Watchdog):
+    """Counts, and ends nothing."""
+
+    times = 0
+    stopped = False
+
+    def feed(self) -> None:
+        self.times += 1
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_a_server_that_is_away_is_no_standstill(
+    redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> NoReturn:
+        raise TimeoutError
+
+    watchdog = Fed(10.0)
+    worker = a_worker(an_app(Seen().processor()), redis_url, watchdog=watchdog)
+    monkeypatch.setattr(worker._leases, "recover", fail)
+    worker._in_doubt = True
+    with Running(worker):
+        until(lambda: watchdog.times > 2)
+        assert worker._in_doubt
+    assert watchdog.stopped

@@ -139,7 +139,7 @@ def lines() -> Iterator[list[MutableMapping[str, Any]]]:
 
 
 def a_worker(app: Application, url: str, concurrency: int = 8, **options: Any) -> HooklineWorker:
-    return HooklineWorker(app, url, app.config.queues, concurrency, **options)
+    return HooklineWorker(app, url, app.queues, concurrency, **options)
 
 
 def drain(app: Application, url: str, concurrency: int = 8, **options: Any) -> HooklineWorker:

@@ -1,20 +1,25 @@
-"""`python -m tests.chaos`: both campaigns, one after the other. `scripts/chaos` runs it."""
+"""`python -m tests.chaos`: both campaigns of kills, one after the other, or `order`, that of lines.
+`scripts/chaos` runs it.
+"""
 
 import random
 import sys
 
 import click
 
-from tests.chaos import gateway_kill, kill
+from tests.chaos import gateway_kill, kill, order_kill
 from tests.chaos.rig import own_server
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--kills", default=20, show_default=True, help="Of each.")
 @click.option("--deliveries", default=1000, show_default=True, help="For the worker that is killed.")
 @click.option("--seed", default=None, type=int, help="Of the moments of the kills; default: by chance.")
-def main(kills: int, deliveries: int, seed: int | None) -> None:
+@click.pass_context
+def main(context: click.Context, kills: int, deliveries: int, seed: int | None) -> None:
     """Kill a worker, then a gateway, again and again; exit status 1 when a rule was broken."""
+    if context.invoked_subcommand:
+        return
     chosen = random.randrange(10**6) if seed is None else seed
     with own_server() as (root, url):
         first = kill.campaign(root, url, kills, deliveries, chosen)
@@ -24,6 +29,8 @@ def main(kills: int, deliveries: int, seed: int | None) -> None:
     click.echo(str(second))
     sys.exit(bool(first.faults or second.faults))
 
+
+main.add_command(order_kill.main, "order")
 
 if __name__ == "__main__":
     main()

@@ -158,7 +158,7 @@ class Edge:
 
     def _note(self, source: str, ending: Ending, status: int, size: int, seconds: float) -> None:
         """The one line and the one count of this request."""
-        reason = str(ending.refusal or ending.acceptance or "")
+        reason = ending.reason
         self._counters.request(source, ending.outcome, reason, seconds)
         event = ending.event
         left_out = self._refused_lines.take() if ending.outcome in CHEAP else 0
@@ -174,6 +174,7 @@ class Edge:
             event_type=event.type if event else None,
             provider_id=event.provider_id if event else None,
             count=len(ending.events) if len(ending.events) > 1 else None,
+            filtered=list(ending.filtered) or None,
             key=ending.key_index,
             bytes=size,
             ms=round(seconds * 1000, 2),

@@ -192,12 +192,20 @@ TOTALS: Final = {
     "requests": ("Requests by how they ended", ("source", "outcome", "reason")),
     "attempts": ("Attempts by how they ended", ("source", "processor", "outcome")),
     "dead": ("Dead letters ever made", ("source", "reason")),
+    "overtaken": ("Deliveries that a newer one has overtaken", ("source", "processor")),
+    "emitted": ("Events that processors emitted", ("source", "processor", "result")),
     "replays": ("Deliveries put back", ("source",)),
     "replayed": ("Events that came again under a new id", ("source",)),
     "spool": ("Requests for the spool, and back from it", ("source", "result")),
     "quarantine": ("Requests for the quarantine", ("source", "result")),
 }
-NAMES: Final = {"dead": "dead_lettered", "spool": "spool_requests", "replayed": "replayed_events"}
+NAMES: Final = {
+    "dead": "dead_lettered",
+    "spool": "spool_requests",
+    "replayed": "replayed_events",
+    "overtaken": "overtaken_deliveries",
+    "emitted": "emitted_events",
+}
 
 
 def _totals(counters: dict[str, int]) -> Iterator[Metric]:

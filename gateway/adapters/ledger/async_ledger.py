@@ -39,7 +39,9 @@ class AsyncLedger:
 
     async def _flush(self, batch: Sequence[Request]) -> list[list[Acceptance]]:
         rows = [
-            (each.event, source, each.processors) for arrivals, source in batch for each in arrivals
+            (each.event, source, each.processors, each.turns)
+            for arrivals, source in batch
+            for each in arrivals
         ]
         call = ledger.accept(rows, self._look_ms)
         found = await self._line.call(call)

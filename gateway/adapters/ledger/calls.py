@@ -6,7 +6,7 @@ Nothing here talks to a server: a function makes a Call, `scripts.run` or `run_a
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +15,14 @@ from pydantic_core import to_json
 from gateway.adapters.ledger import scripts
 from gateway.adapters.ledger.scripts import Call
 from gateway.core.delivery import Claimed, Finish
-from gateway.core.event import Event
+from gateway.core.event import Event, Turn
 from gateway.core.outcomes import Acceptance, DeadReason
 from gateway.core.retry import Dead, Done, Wait
+from gateway.core.routing import Routing
 from gateway.core.source import Source
+
+Wanted = tuple[Event, Source, Sequence[str]] | tuple[Event, Source, Sequence[str], Sequence[Turn]]
+"""An event, its source, the names of its processors, and the turns of those that keep an order."""
 
 MOST_CRASHES: Final = 3
 LOOK_MS: Final = 30_000
@@ -26,7 +30,8 @@ LOOK_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """`word`: busy, waiting, pending, done, dead, missing, poison, body_missing, replayed, foreign."""
+    """`word`: busy, waiting, pending, blocked, done, overtaken, dead, missing, poison, body_missing,
+    replayed, foreign."""
 
     word: str
     delivery: str
@@ -34,30 +39,23 @@ class NotClaimed:
     source: str = ""
 
 
-def accept(
-    batch: Sequence[tuple[Event, Source, Sequence[str]]], look_ms: int = LOOK_MS
-) -> Call[list[Acceptance]]:
-    """Each event with its source and the names of its processors; an answer each, in order.
+@dataclass(frozen=True, slots=True)
+class Internal:
+    """How emitted events are taken in: as those of `source`, for the processors that `route` names."""
 
-    All that is new is stored, or nothing is.
-    """
+    source: Source
+    route: Callable[[Event], Routing]
+
+    def wanted(self, event: Event) -> Wanted:
+        routing = self.route(event)
+        return event, self.source, routing.processors, routing.turns
+
+
+def accept(batch: Sequence[Wanted], look_ms: int = LOOK_MS) -> Call[list[Acceptance]]:
+    """An answer to each event, in order. All that is new is stored, or nothing is."""
     args: list[bytes | str | int | float] = [look_ms]
-    for event, source, processors in batch:
-        args += (
-            event.id,
-            source.name,
-            source.queue,
-            event.type,
-            event.provider_id,
-            int(source.dedup_window * 1000),
-            int(source.retention * 1000),
-            int(source.revive_dead),
-            pack_headers(event.headers),
-            event.body,
-            event.proof,
-            len(processors),
-            *processors,
-        )
+    for wanted in batch:
+        args += _event_args(*wanted)
     return Call(
         scripts.ACCEPT, tuple(args), lambda reply: [Acceptance(word.decode()) for word in reply]
     )
@@ -88,9 +86,23 @@ def renew(leases: Iterable[tuple[str, int]], lease_ms: int) -> Call[list[bool]]:
     return Call(scripts.RENEW, (lease_ms, *flat), lambda reply: [bool(flag) for flag in reply])
 
 
-def finish(finished: Iterable[Finish], *, keep_books: bool, look_ms: int = LOOK_MS) -> Call[list[bool]]:
-    """Whether each was recorded; False: stale, somebody else holds the delivery now."""
-    args = [item for each in finished for item in _finish_args(each)]
+def finish(
+    finished: Iterable[Finish],
+    *,
+    keep_books: bool,
+    look_ms: int = LOOK_MS,
+    internal: Internal | None = None,
+) -> Call[list[bool]]:
+    """Whether each was recorded; False: stale, somebody else holds the delivery now.
+
+    With it what it emitted is stored, or nothing of either. `internal` is needed where anything was.
+    """
+    args: list[bytes | str | int | float] = []
+    for each in finished:
+        args += (*_finish_args(each), len(each.emitted))
+        for event in each.emitted:
+            assert internal, "an emitted event has a place to go"
+            args += _event_args(*internal.wanted(event))
     return Call(
         scripts.FINISH,
         (int(keep_books), look_ms, *args),
@@ -110,9 +122,14 @@ def replay(
     return Call(scripts.REPLAY, (look_ms, int(also_done), *deliveries), _words)
 
 
-def discard(deliveries: Iterable[str]) -> Call[list[str]]:
+def discard(deliveries: Iterable[str], *, look_ms: int = LOOK_MS) -> Call[list[str]]:
     """A word each: discarded, missing, or the state that keeps it from being discarded."""
-    return Call(scripts.DISCARD, tuple(deliveries), _words)
+    return Call(scripts.DISCARD, (look_ms, *deliveries), _words)
+
+
+def step(delivery: str, fence: int, name: str, value: bytes) -> Call[bool]:
+    """Whether what the step gave (JSON) is recorded; False: somebody else holds the delivery now."""
+    return Call(scripts.STEP, (delivery, fence, name, value), bool)
 
 
 def prune(source: str, events: Iterable[str]) -> Call[int]:
@@ -137,13 +154,41 @@ def trace(text: str) -> str:
 TRACES: Final = {reason: trace(f"Dead letter: {reason.value}") for reason in DeadReason}
 
 
+def _event_args(
+    event: Event, source: Source, processors: Sequence[str], turns: Sequence[Turn] = ()
+) -> tuple[bytes | str | int | float, ...]:
+    return (
+        event.id,
+        source.name,
+        source.queue,
+        event.type,
+        event.provider_id,
+        int(source.dedup_window * 1000),
+        int(source.retention * 1000),
+        int(source.revive_dead),
+        pack_headers(event.headers),
+        event.body,
+        event.proof,
+        len(processors),
+        *processors,
+        len(turns),
+        *(part for each in turns for part in (each.number, each.key, int(each.blocks), each.version)),
+    )
+
+
 def _finish_args(finish: Finish) -> tuple[str | int, ...]:
     verdict: tuple[str | int, ...]
     match finish.decision:
         case Done():
             verdict = ("done", 0, "", finish.outcome, "")
-        case Wait(delay):
-            verdict = ("wait", max(0, round(delay * 1000)), "", finish.outcome, "")
+        case Wait(delay, counted):
+            verdict = (
+                "wait" if counted else "defer",
+                max(0, round(delay * 1000)),
+                "",
+                finish.outcome,
+                "",
+            )
         case Dead(reason):
             verdict = ("dead", 0, reason, finish.outcome, TRACES[reason])
         case None:

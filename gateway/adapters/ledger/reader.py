@@ -23,14 +23,16 @@ from gateway.core.outcomes import DeliveryState
 from gateway.replay import Candidate
 
 PAGE: Final = 100
-URGENCY: Final = ("dead", "leased", "waiting", "pending", "done")  # what to tell first
+URGENCY: Final = ("dead", "leased", "waiting", "pending", "blocked", "done")  # what to tell first
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """`time`: due since (pending), lease ends (leased), next attempt (waiting), ended (done, dead)."""
+    """`time`: due since (pending), lease ends (leased), next attempt (waiting), ended (done, dead),
+    blocked since. `line`: the key of the line in which it keeps its order, "" for none.
+    """
 
     id: str
     processor: str
@@ -40,6 +42,7 @@ class DeliveryRecord:
     fence: int
     time: float
     reason: str
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,20 @@ class Reader:
             pipeline.lindex(self.keys.attempts(each), -1)
         return [_failure(row) if row else None for row in pipeline.execute()]
 
+    def behind(self, deliveries: Sequence[DeliveryRecord]) -> dict[str, str]:
+        """Of the blocked ones among them: which delivery each waits for."""
+        blocked = [each for each in deliveries if each.state is DeliveryState.BLOCKED]
+        pipeline = self.client.pipeline(transaction=False)
+        for each in blocked:
+            pipeline.get(self.keys.turn(each.line))
+        holders = zip(blocked, pipeline.execute(), strict=True)
+        return {each.id: holder.decode() for each, holder in holders if holder}
+
+    def steps(self, delivery: str) -> dict[str, bytes]:
+        """What its steps gave, as JSON by name, the way it was recorded. May quote the sender."""
+        rows: Any = self.client.hgetall(self.keys.steps(delivery))
+        return {name.decode(): value for name, value in rows.items()}
+
     def headers(self, event: str) -> tuple[tuple[str, str], ...] | None:
         """As they came; None after the retention."""
         text: Any = self.client.hget(self.keys.body(event), "h")
@@ -254,6 +271,7 @@ def _delivery(event: str, number: int, fields: dict[str, str]) -> DeliveryRecord
         int(fields[f"{number}f"]),
         int(fields[f"{number}t"]) / 1000,
         fields.get(f"{number}r", ""),
+        fields.get(f"{number}k", ""),
     )
 
 

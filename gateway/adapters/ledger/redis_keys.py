@@ -28,6 +28,18 @@ class Keys:
     def attempts(self, delivery_id: str) -> str:
         return f"{self.prefix}:attempts:{delivery_id}"
 
+    def steps(self, delivery_id: str) -> str:
+        return f"{self.prefix}:steps:{delivery_id}"
+
+    def turn(self, key: str) -> str:
+        return f"{self.prefix}:turn:{key}"
+
+    def line(self, key: str) -> str:
+        return f"{self.prefix}:line:{key}"
+
+    def latest(self, key: str) -> str:
+        return f"{self.prefix}:latest:{key}"
+
     def pending(self, source: str) -> str:
         return f"{self.prefix}:pending:{source}"
 

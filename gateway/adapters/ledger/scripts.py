@@ -25,24 +25,26 @@ class Script:
     sha: str
 
 
-def _load(name: str) -> Script:
+def _load(name: str, *parts: str) -> Script:
+    """`parts`: what it shares with others, besides what all of them share."""
     folder = files("gateway.adapters.ledger") / "lua"
-    prelude = (folder / "_ledger.lua").read_text(encoding="utf-8")
-    text = prelude + (folder / f"{name}.lua").read_text(encoding="utf-8")
+    shared = [f"_{part}" for part in ("ledger", *parts)]
+    text = "".join((folder / f"{each}.lua").read_text(encoding="utf-8") for each in (*shared, name))
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-ACCEPT = _load("accept")
-CLAIM = _load("claim")
+ACCEPT = _load("accept", "order", "ends", "store")
+CLAIM = _load("claim", "order", "ends")
 RENEW = _load("renew")
-FINISH = _load("finish")
-SWEEP = _load("sweep")
-REPLAY = _load("replay")
-DISCARD = _load("discard")
+FINISH = _load("finish", "order", "ends", "store")
+SWEEP = _load("sweep", "order")
+REPLAY = _load("replay", "order", "ends")
+DISCARD = _load("discard", "order", "ends")
 PRUNE = _load("prune")
 LEARN = _load("learn")
-REFUSE = _load("refuse")
-SETTLE = _load("settle")
+REFUSE = _load("refuse", "refused")
+SETTLE = _load("settle", "refused")
+STEP = _load("step")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ bodies follow it raw.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
-from gateway.core.event import Arrival, Event
+from gateway.core.event import Arrival, Event, Turn
 
 FORMAT: Final = 1
+WITH_TURNS: Final = 2  # where an arrival keeps an order: which a release before that could not read
 OVERHEAD: Final = 128  # bytes that a row takes in the database besides
 
 
@@ -52,11 +53,13 @@ def pack(arrivals: Sequence[Arrival], source: str) -> Packed:
             headers.setdefault(each.event.headers, len(headers)),
             len(each.event.body),
             each.processors,
+            *([[astuple(turn) for turn in each.turns]] if each.turns else []),
         )
         for each in arrivals
     ]
     texts = [[(_text(name), _text(value)) for name, value in pairs] for pairs in headers]
-    head = json.dumps({"format": FORMAT, "headers": texts, "events": rows}).encode()
+    number = WITH_TURNS if any(each.turns for each in arrivals) else FORMAT
+    head = json.dumps({"format": number, "headers": texts, "events": rows}).encode()
     bodies = b"".join(each.event.body for each in arrivals)
     received_at = arrivals[0].event.received_at
     return Packed(source, received_at, head, bodies, _digest(source, head, bodies))
@@ -67,14 +70,15 @@ def unpack(source: str, head: bytes, bodies: bytes, digest: bytes) -> tuple[Arri
     if _digest(source, head, bodies) != digest:
         raise RecordError("its checksum is wrong")
     found: Any = json.loads(head)
-    if found["format"] != FORMAT:
+    if found["format"] not in (FORMAT, WITH_TURNS):
         raise RecordError(f"its format {found['format']} is of another version of Hookline")
     headers = [tuple((_raw(name), _raw(value)) for name, value in pairs) for pairs in found["headers"]]
     arrivals, at = [], 0
-    for name, kind, provider_id, received_at, proof, which, size, processors in found["events"]:
+    for name, kind, provider_id, received_at, proof, which, size, processors, *more in found["events"]:
         body, at = bodies[at : at + size], at + size
         event = Event(name, source, kind, provider_id, headers[which], body, received_at, proof)
-        arrivals.append(Arrival(event, tuple(processors)))
+        turns = tuple(Turn(*each) for each in (more[0] if more else ()))
+        arrivals.append(Arrival(event, tuple(processors), turns))
     return tuple(arrivals)
 
 

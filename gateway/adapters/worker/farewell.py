@@ -84,6 +84,11 @@ class Farewell:
         self._rehearsal = None
         if status:
             logger().error("reload.refused", problem="hookline check found the faults above")
-        elif not self.begun:
+        else:
+            self.start_anew()
+
+    def start_anew(self) -> None:
+        """Stops, in order to be started again."""
+        if not self.begun:
             self.restart = True
             self.request()

@@ -31,7 +31,7 @@ class Intake:
         self._queue_of = {source.name: source.queue for source in app.config.sources}
         self._queues = list(queues)
         self._strays: list[str] = []
-        self._everything = set(queues) >= set(app.config.queues)
+        self._everything = set(queues) >= set(app.queues)
         self.bells: list[Bell] = []
 
     def queues(self) -> list[str]:

@@ -37,12 +37,17 @@ class Interrupt:
 
     def trace(self, outside: str) -> TracebackType | None:
         """Where the work stands right now, from its first frame that is not of file `outside`."""
-        frame: FrameType | None = sys._current_frames().get(self._thread or -1)
-        trace = None
-        while frame and frame.f_code.co_filename != outside:
-            trace = TracebackType(trace, frame, frame.f_lasti, frame.f_lineno)
-            frame = frame.f_back
-        return trace
+        return stands_at(self._thread, outside)
+
+
+def stands_at(thread: int | None, outside: str) -> TracebackType | None:
+    """Where a thread stands right now, from its first frame that is not of file `outside`."""
+    frame: FrameType | None = sys._current_frames().get(thread or -1)
+    trace = None
+    while frame and frame.f_code.co_filename != outside:
+        trace = TracebackType(trace, frame, frame.f_lasti, frame.f_lineno)
+        frame = frame.f_back
+    return trace
 
 
 def _raise_in(thread: int, exception: type[BaseException] | None) -> None:

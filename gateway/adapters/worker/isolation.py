@@ -17,11 +17,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Final
 
+from gateway.adapters.ledger.steps import LedgerSteps
 from gateway.adapters.worker.runner import ABANDON_SECONDS, Ended
 from gateway.core.delivery import Claimed, Finish
+from gateway.core.event import Event
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Decision, Done, Wait
-from gateway.process import Ready
+from gateway.process import NotBegun, Ready
 
 ENTRY: Final = "gateway.isolated"
 START_SECONDS: Final = 120.0  # many interpreters may start at once on a small machine
@@ -29,7 +31,7 @@ NOT_STARTED: Final = 78  # the child's exit status when it never came to the pro
 DECISIONS: Final = {"Done": Done, "Wait": Wait, "Dead": Dead}
 
 
-class IsolationFailed(Exception):  # noqa: N818 - an outcome
+class IsolationFailed(NotBegun):
     """No process could be had for the attempt. That is not the delivery's fault, and no crash."""
 
 
@@ -80,7 +82,7 @@ def _ask_child(ready: Ready) -> tuple[bytes, int]:
         killer.start()
         answer = b""
         with suppress(BrokenPipeError):
-            child.stdin.write(dump_claimed(ready.claimed) + b"\n")
+            child.stdin.write(dump_order(ready) + b"\n")
             child.stdin.flush()
             answer = child.stdout.readline()
         killer.cancel()
@@ -105,6 +107,19 @@ def watch_parent(orders: BinaryIO) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def dump_order(ready: Ready) -> bytes:
+    """The delivery, and where its steps are kept."""
+    steps = ready.event.steps
+    url = steps.store.url if isinstance(steps, LedgerSteps) else ""
+    return b"%b\t%b" % (url.encode(), dump_claimed(ready.claimed))
+
+
+def load_order(line: bytes) -> tuple[Claimed, str]:
+    """The delivery, and the URL of the ledger: "" where its steps are kept nowhere."""
+    url, _, text = line.partition(b"\t")
+    return load_claimed(text), url.decode()
+
+
 def dump_claimed(claimed: Claimed) -> bytes:
     return json.dumps(asdict(claimed) | {"body": base64.b64encode(claimed.body).decode()}).encode()
 
@@ -118,7 +133,8 @@ def load_claimed(text: bytes) -> Claimed:
 def dump_finish(finish: Finish) -> bytes:
     decision = finish.decision
     value = {"kind": type(decision).__name__, **(asdict(decision) if decision else {})}
-    return json.dumps(asdict(finish) | {"decision": value}).encode()
+    emitted = [_event_texts(each) for each in finish.emitted]
+    return json.dumps(asdict(finish) | {"decision": value, "emitted": emitted}).encode()
 
 
 def load_finish(text: bytes) -> Finish:
@@ -129,7 +145,18 @@ def load_finish(text: bytes) -> Finish:
         _decision(data["decision"]),
         AttemptOutcome(data["outcome"]),
         data["error"],
+        tuple(_event(each) for each in data["emitted"]),
     )
+
+
+def _event_texts(event: Event) -> dict[str, Any]:
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
+    return asdict(event) | {"headers": pairs, "body": base64.b64encode(event.body).decode()}
+
+
+def _event(data: dict[str, Any]) -> Event:
+    pairs = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in data["headers"])
+    return Event(**data | {"headers": pairs, "body": base64.b64decode(data["body"])})
 
 
 def _decision(value: dict[str, Any]) -> Decision | None:
@@ -137,7 +164,7 @@ def _decision(value: dict[str, Any]) -> Decision | None:
         case "Done":
             return Done()
         case "Wait":
-            return Wait(value["delay"])
+            return Wait(value["delay"], value["counted"])
         case "Dead":
             return Dead(DeadReason(value["reason"]))
     return None

@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 
 from gateway.adapters.ledger import calls as ledger
-from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.calls import Internal, NotClaimed
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import Call, T, run
 from gateway.adapters.worker.bell import Bell
@@ -39,14 +39,26 @@ class Ending:
 
 
 class Leases:
-    """Of the worker called `worker`. Every method that talks to the server raises redis.RedisError."""
+    """Of the worker called `worker`. `internal` takes in what processors emit.
 
-    def __init__(self, client: "Redis", keys: Keys, worker: str, lease_ms: int, look_ms: int) -> None:
+    Every method that talks to the server raises redis.RedisError.
+    """
+
+    def __init__(
+        self,
+        client: "Redis",
+        keys: Keys,
+        worker: str,
+        lease_ms: int,
+        look_ms: int,
+        internal: Internal | None = None,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._worker = worker
         self._lease_ms = lease_ms
         self._look_ms = look_ms
+        self._internal = internal
         self._held: dict[Lease, Claimed] = {}
         self._ended: dict[Lease, Ending] = {}
         self._crashed: list[Lease] = []
@@ -151,7 +163,8 @@ class Leases:
         self._ended.pop(lease, None)
 
     def _finish(self, finishes: Iterable[Finish]) -> list[bool]:
-        return self._run(ledger.finish(finishes, keep_books=True, look_ms=self._look_ms))
+        call = ledger.finish(finishes, keep_books=True, look_ms=self._look_ms, internal=self._internal)
+        return self._run(call)
 
     def _run(self, call: Call[T]) -> T:
         return run(self._client, self._keys, call)

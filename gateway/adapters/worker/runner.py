@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -17,10 +17,14 @@ from types import TracebackType
 from typing import Final
 
 from gateway.adapters.worker.interrupts import Interrupt
+from gateway.adapters.worker.lifespans import ThreadLifespans
 from gateway.adapters.worker.loops import LoopThread
-from gateway.process import AttemptTimeout, Ready
+from gateway.logs import logger
+from gateway.plugins.lifespan import Lifespan
+from gateway.process import AttemptTimeout, Ready, authors_place, place_in
 
 ABANDON_SECONDS: Final = 5.0
+BLOCKS_SECONDS: Final = 1.0  # an event loop that answers later than this holds all of its others up
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,32 @@ class Runner:
         self._guard = threading.Lock()
         self._idle = 0
         self._loop: LoopThread | None = None
+        self._lifespans = ThreadLifespans()
+        self._loop_lifespans: tuple[Lifespan, ...] = ()
         self.abandoned = 0
         """How many attempts that were given up on still run."""
+
+    def open(self, lifespans: Iterable[Lifespan]) -> None:
+        """What attempts need that are started from now on. Raises LifespanFailed: none is open then."""
+        wanted = tuple(lifespans)
+        self._lifespans.open(wanted)
+        self._loop_lifespans = tuple(each for each in wanted if each.is_async)
+        if not self._loop_lifespans:
+            return
+        try:
+            self._loop = LoopThread(self._loop_lifespans)
+            self._loop.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes what `open` has opened, in that thread; cancels what runs on the loop."""
+        loop, self._loop = self._loop, None
+        if loop:
+            loop.end()
+        self._loop_lifespans = ()
+        self._lifespans.close()
 
     def start(self, ready: Ready, report: Report) -> None:
         """Returns at once. `report` is called once, from any thread.
@@ -122,7 +150,8 @@ class Runner:
         attempt.started = time.monotonic()
         try:
             with attempt.interrupt.allowed():
-                function, arguments = attempt.ready.processor.function, attempt.ready.arguments()
+                function = attempt.ready.processor.function
+                arguments = attempt.ready.arguments(self._lifespans.objects)
                 # A context of its own: what one attempt sets there is not for the thread's next one.
                 _refuse_unrun(copy_context().run(function, *arguments))
         except BaseException as caught:  # sys.exit() in a processor must not end our thread
@@ -132,21 +161,25 @@ class Runner:
     # The event loop
 
     def _submit(self, attempt: _Attempt) -> None:
-        self._loop = self._loop or LoopThread()
+        self._loop = self._loop or LoopThread(self._loop_lifespans)
         attempt.loop = self._loop
-        self._loop.submit(self._run_async(attempt, self._loop))
+        self._loop.submit(self._run_async(attempt, self._loop), attempt.ready.processor.name)
 
     async def _run_async(self, attempt: _Attempt, loop: LoopThread) -> None:
-        with self._guard:
-            if attempt.loop is not loop or attempt.ended:  # it was moved to another loop
-                return
-            attempt.started = time.monotonic()
-        limit = asyncio.timeout(attempt.ready.timeout)
+        limit = asyncio.timeout(None)
         error: BaseException | None = None
         try:
+            opened = {**self._lifespans.objects, **await loop.opened()}
+            with self._guard:
+                if attempt.loop is not loop or attempt.ended:  # it was moved to another loop
+                    return
+                attempt.started = time.monotonic()
             async with limit:
-                await attempt.ready.processor.function(*attempt.ready.arguments())
+                limit.reschedule(asyncio.get_running_loop().time() + attempt.ready.timeout)
+                await attempt.ready.processor.function(*attempt.ready.arguments(opened))
         except BaseException as caught:
+            if attempt.loop is not loop:  # it was moved while this one opened its lifespans
+                return
             # Where it was when it was stopped is told by what stopped it: the cause, or in the
             # first releases of 3.11 no more than the context.
             stopped_by = (caught.__cause__ or caught.__context__) if limit.expired() else None
@@ -158,7 +191,11 @@ class Runner:
         blocked = self._loop
         if blocked is None:
             return
-        if blocked.silent_seconds() <= self._abandon_seconds:
+        silent = blocked.silent_seconds()
+        if silent > min(BLOCKS_SECONDS, self._abandon_seconds) and not blocked.noted:
+            blocked.noted = True
+            self._note_who_blocks(blocked, silent)
+        if silent <= self._abandon_seconds:
             blocked.ask()
             return
         self._loop = None
@@ -169,6 +206,21 @@ class Runner:
                 attempt.loop = None
         for attempt in stuck:
             self._submit(attempt)
+
+    def _note_who_blocks(self, loop: LoopThread, silent: float) -> None:
+        """Says whose work keeps the loop busy, and at which line. Nobody's: the machine is slow."""
+        processor, trace = loop.runs(__file__)
+        # A task that a processor has started has no name of ours, but it has a line.
+        place = place_in(trace) if processor else authors_place(trace)
+        if not place:
+            return
+        logger().error(
+            "processor.blocks_loop",
+            processor=processor,
+            where=place,
+            seconds=round(silent, 1),
+            mend="await, or make it a def: that runs in a thread",
+        )
 
     # Both
 

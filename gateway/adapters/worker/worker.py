@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.calls import Internal, NotClaimed
+from gateway.adapters.ledger.redis_clients import blocking_client
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.steps import StepStore
 from gateway.adapters.worker.attempt_log import note_attempt
 from gateway.adapters.worker.bell import Bell, BellRinger
 from gateway.adapters.worker.farewell import Farewell
@@ -25,23 +27,31 @@ from gateway.adapters.worker.intake import Intake
 from gateway.adapters.worker.isolation import IsolatedEnd, run_isolated
 from gateway.adapters.worker.keeper import Keeper
 from gateway.adapters.worker.leases import Leases
+from gateway.adapters.worker.memory import MemoryLimit
 from gateway.adapters.worker.presence import Presence
 from gateway.adapters.worker.runner import Ended, Runner
+from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Done
 from gateway.logs import logger
-from gateway.process import Ready, conclude, prepare
+from gateway.plugins.outbox import Outbox
+from gateway.process import NotBegun, Ready, conclude, prepare
+from gateway.routes import build_router
 
 TICK_SECONDS: Final = 0.25
 BEAT_SECONDS: Final = 1.0
 STRAYS_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 1.0  # after an error of the server
 EXIT_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 10.0
 
 
 class HooklineWorker(Presence):
-    """One process. `concurrency` is how many deliveries it runs at once."""
+    """One process. `concurrency` is how many deliveries it runs at once.
+
+    `watchdog`: ends the process when nothing moves in it any more, which is for the process to allow.
+    """
 
     def __init__(
         self,
@@ -51,29 +61,46 @@ class HooklineWorker(Presence):
         concurrency: int,
         *,
         isolate: bool = False,
+        watchdog: Watchdog | None = None,
     ) -> None:
         super().__init__(url, queues, app.config.settings.redis.timeout)
         worker = app.config.settings.worker
         self._app = app
         self._concurrency = concurrency
         self._isolate = isolate
+        self._watchdog = watchdog
+        self._memory = MemoryLimit(worker.max_memory)
         self._inbox: SimpleQueue[Ended | IsolatedEnd | Bell] = SimpleQueue()
         keys = Keys(app.prefix)
         self._ringer = BellRinger(url, keys, self._inbox.put)
         self._intake = Intake(app, self.connection, queues, concurrency, self._ringer)
         lease_ms, look_ms = int(worker.lease * 1000), int(worker.look_interval * 1000)
-        self._leases = Leases(self.connection, keys, self.name, lease_ms, look_ms)
+        internal = Internal(app.config.internal, build_router(app.processors))
+        self._leases = Leases(self.connection, keys, self.name, lease_ms, look_ms, internal)
+        self._steps = StepStore(
+            lambda: blocking_client(url, app.config.settings.redis.timeout), keys, url
+        )
         self._runner = Runner()
         self._keeper = Keeper(app, url, self._leases.keys)
         self.farewell = Farewell(worker.grace, self._ringer.stop)
-        self._in_doubt = False
+        self._in_doubt = self._opened = False
         self._next_tick = self._next_beat = self._next_strays = 0.0
+
+    def open(self) -> None:
+        """What processors need for longer than one event; `work` does it where nobody has before.
+
+        Raises LifespanFailed.
+        """
+        if not (self._opened or self._isolate):
+            self._runner.open(self._app.lifespans)
+            self._opened = True
 
     def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
         """Until stopped; with `burst` until nothing is left to do. True when anything was run.
 
-        RQ's other arguments tune a loop that this worker does not have.
+        RQ's other arguments tune a loop that this worker does not have. Raises LifespanFailed.
         """
+        self.open()
         self.bootstrap(logging_level="WARNING")
         self._keeper.start()
         if not burst:
@@ -110,7 +137,12 @@ class HooklineWorker(Presence):
         return self.farewell.begun and (not self._leases.held() or self.farewell.overdue)
 
     def _leave(self) -> None:
-        """Leases are given back last: from then on what still runs here runs elsewhere as well."""
+        """Leases are given back last: from then on what still runs here runs elsewhere as well.
+
+        Then what processors were lent is closed: nothing that counts uses it any more.
+        """
+        if self._watchdog:
+            self._watchdog.stop()
         self._ringer.stop()
         self._ringer.join()
         self._keeper.stop()
@@ -124,12 +156,22 @@ class HooklineWorker(Presence):
             logger().error("worker.release_failed", error=type(error).__name__)
         self._ringer.close()
         self.connection.close()
+        self._close_lifespans()
         if self.farewell.signalled:
             # Threads that processors left behind would keep the process, and what was given back
             # would run on beside whoever takes it over.
             exit_at_last = threading.Timer(EXIT_SECONDS, os._exit, [0])
             exit_at_last.daemon = True
             exit_at_last.start()
+
+    def _close_lifespans(self) -> None:
+        """In this thread, which has opened them. One that hangs keeps no process that is to end."""
+        at_last = threading.Timer(CLOSE_SECONDS, os._exit, [0])
+        at_last.daemon = True
+        if self.farewell.signalled:
+            at_last.start()
+        self._runner.close()
+        at_last.cancel()
 
     # Claiming
 
@@ -161,16 +203,19 @@ class HooklineWorker(Presence):
         """Whatever goes wrong here is how the attempt ended: the worker and its other work go on."""
         source = self._app.config.source(claimed.source)
         try:
-            ready = prepare(claimed, self._app.processors, self._app.timeout_of(source))
+            policy, limit = self._app.retry_of(source), self._app.timeout_of(source)
+            steps = self._steps.of(claimed.delivery, claimed.fence)
+            ready = prepare(claimed, self._app.processors, limit, policy, steps)
             if not isinstance(ready, Ready):
                 self._conclude(claimed, ready, 0.0)
             elif self._isolate or claimed.crashes or self._runner.abandoned >= self._concurrency:
                 # It took a process with it once; or too many here do not listen to their time limit.
                 run_isolated(ready, self._inbox.put)
             else:
+                self._memory.note_run(claimed.processor)
                 self._runner.start(ready, self._inbox.put)
         except Exception as error:  # no further thread, for one
-            self._conclude(claimed, error, 0.0)
+            self._conclude(claimed, NotBegun(f"{type(error).__name__}: {error}"), 0.0)
 
     def _collect(self, *, wait: bool) -> None:
         """Takes what came in: bells, and attempts that ended. Waits a moment when asked to.
@@ -194,15 +239,28 @@ class HooklineWorker(Presence):
                                 processor=ready.processor.name,
                             )
                     case Ended(ready, error, seconds):
-                        self._conclude(ready.claimed, error, seconds)
+                        self._conclude(ready.claimed, error, seconds, ready.event.outbox)
                 item = self._inbox.get_nowait()
         except Empty:
             return
 
-    def _conclude(self, claimed: Claimed, error: BaseException | None, seconds: float) -> None:
+    def _conclude(
+        self,
+        claimed: Claimed,
+        error: BaseException | None,
+        seconds: float,
+        outbox: Outbox | None = None,
+    ) -> None:
         policy = self._app.retry_of(self._app.config.source(claimed.source))
         finish = conclude(
-            claimed, error, policy, jitter=random.random(), seconds=seconds, at=datetime.now(UTC)
+            claimed,
+            error,
+            policy,
+            jitter=random.random(),
+            seconds=seconds,
+            at=datetime.now(UTC),
+            processor=self._app.processors.get(claimed.processor),
+            outbox=outbox,
         )
         self._leases.ended(finish, seconds)
 
@@ -220,8 +278,12 @@ class HooklineWorker(Presence):
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
+            if self._watchdog:  # before what asks the server: one that is away is no standstill
+                self._watchdog.feed()
             self._runner.enforce_timeouts()
             self.farewell.rehearse()
+            if self._memory.exceeded():
+                self.farewell.start_anew()
         if self._in_doubt:
             self._leases.recover(self._intake.queues())
             self._in_doubt = False
@@ -239,6 +301,13 @@ def _note_unclaimed(row: NotClaimed) -> None:
             "delivery.dead",
             delivery=row.delivery,
             reason=row.word,
+            processor=row.processor,
+            source=row.source,
+        )
+    elif row.word == "overtaken":
+        logger().info(
+            "delivery.overtaken",
+            delivery=row.delivery,
             processor=row.processor,
             source=row.source,
         )

@@ -1,5 +1,6 @@
 """How a command ends: its status, and why on stderr."""
 
+import signal
 import sys
 from typing import Final, NoReturn
 
@@ -23,3 +24,13 @@ def fail_unknown(kind: str, name: str, known: list[str]) -> NoReturn:
     from gateway.faults import suggest
 
     fail(NOT_FOUND, f"No {kind} is named {name!r}: {suggest(name, known)}")
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from gateway.cli.shared.filtering import filters_json, show_filters
 from gateway.cli.shared.printing import print_json, printable
 
 if TYPE_CHECKING:
+    from gateway.core.source import Source
     from gateway.diagnosis import Case, Explanation, Finding, Signed
+    from gateway.diagnosis.filters import Sifted
+
+    Filtered = tuple[Source, tuple[Sifted, ...]] | None
 
 LABEL: Final = 10
 WIDEST: Final = 100
@@ -18,9 +23,10 @@ LINES: Final = 5  # of what is signed; of what is longer, parts are left out
 SEEN: Final = str.maketrans({"\n": "⏎", "\r": "␍", "\t": "⇥", "\0": "␀", "\ufeff": "[BOM]"})
 
 
-def show(case: "Case", found: "Explanation", *, as_json: bool) -> None:
+def show(case: "Case", found: "Explanation", filtered: "Filtered", *, as_json: bool) -> None:
+    """`filtered`: a source and who would get its events; None without a source."""
     if as_json:
-        print_json(explanation_json(found))
+        print_json(explanation_json(found) | ({"events": filters_json(*filtered)} if filtered else {}))
         return
     width = min(shutil.get_terminal_size().columns, WIDEST)
     _show_verdict(found)
@@ -32,6 +38,8 @@ def show(case: "Case", found: "Explanation", *, as_json: bool) -> None:
     _show_fact("Secret", _secret_text(found), width)
     _show_fact("Judged", f"as of {_utc(case.now)}", width)
     _show_signed(found, width)
+    if filtered:
+        show_filters(*filtered)
 
 
 def explanation_json(found: "Explanation") -> dict[str, Any]:

@@ -78,8 +78,12 @@ def carry_out(
     *,
     yes: bool,
     as_json: bool,
+    then: "Callable[[], int] | None" = None,
 ) -> NoReturn:
-    """Asks, does it, shows what became of each, and exits: whatever ends it, what was done is told."""
+    """Asks, does it, shows what became of each, and exits: whatever ends it, what was done is told.
+
+    `then` tells instead once all of it was done; its status is the command's.
+    """
     from redis.exceptions import RedisError
 
     from gateway.replay import Pace, Steps
@@ -93,6 +97,8 @@ def carry_out(
                 advance(len(step))
         except RedisError as error:
             trouble = error
+    if then and results and {each.word for each in results} == {order.word} and not trouble:
+        sys.exit(then())
     _show_results(results, as_json=as_json)
     words = [each.word for each in results]
     many = f"{words.count(order.word)} of {len(deliveries) + len(refused)} {order.word}"

@@ -1,7 +1,7 @@
 """How stored events, deliveries and failed attempts are shown, as text and as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.shared.printing import (
@@ -26,6 +26,7 @@ TIMES: Final = {
     DeliveryState.PENDING: "due since",
     DeliveryState.LEASED: "lease ends",
     DeliveryState.WAITING: "next attempt",
+    DeliveryState.BLOCKED: "blocked since",
     DeliveryState.DONE: "ended",
     DeliveryState.DEAD: "ended",
 }
@@ -34,12 +35,13 @@ TIMES: Final = {
 @dataclass(frozen=True, slots=True)
 class Details:
     """An event with what is kept beside it: `failures` by delivery; headers None: gone; body None: that
-    too, or it was not asked for."""
+    too, or it was not asked for. `behind`: of blocked deliveries, the one that each waits for."""
 
     event: "EventRecord"
     failures: "Mapping[str, Sequence[Failure]]"
     headers: Sequence[tuple[str, str]] | None
     body: bytes | None
+    behind: Mapping[str, str] = field(default_factory=dict)
 
 
 def event_json(event: "EventRecord") -> dict[str, Any]:
@@ -51,7 +53,7 @@ def event_json(event: "EventRecord") -> dict[str, Any]:
 def delivery_json(delivery: "DeliveryRecord") -> dict[str, Any]:
     """Its time is named after what it means: `ended`, `next_attempt`, ..."""
     value = asdict(delivery)
-    del value["time"]
+    del value["time"], value["line"]
     return value | {TIMES[delivery.state].replace(" ", "_"): iso(delivery.time)}
 
 
@@ -63,6 +65,8 @@ def details_json(details: Details) -> dict[str, Any]:
     """`body` only where it was asked for and is there."""
     value = event_json(details.event) | {"headers": details.headers}
     for each in value["deliveries"]:
+        if each["id"] in details.behind:
+            each["behind"] = details.behind[each["id"]]
         each["failures"] = [failure_json(failure) for failure in details.failures.get(each["id"], ())]
     body = details.body
     return value if body is None else value | {"body": body.decode("utf-8", "backslashreplace")}
@@ -71,6 +75,8 @@ def details_json(details: Details) -> dict[str, Any]:
 def show_details(details: Details, *, trace: bool) -> None:
     """`trace`: also the traces of failed attempts."""
     _show_event(details.event)
+    for blocked, holder in details.behind.items():
+        print_text(f"\n{blocked} waits behind {holder}")
     for delivery in details.event.deliveries:
         _show_failures(delivery, details.failures.get(delivery.id, ()), trace=trace)
     gone = details.headers is None

@@ -5,15 +5,23 @@
 -- PREFIX:event:EVT     the event's record and its deliveries, one hash
 --     s source, q queue, t type, p provider's id, r received at, z body size,
 --     w dedup window, k retention, n number of deliveries, o how many of them are not done,
---     x its proof (only where the provider's id is not signed);
+--     x its proof (only where the provider's id is not signed), h 1 where a delivery has steps;
 --     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence, Iq ring number, Ir reason,
 --     It since when due (pending) | lease ends (leased) | next attempt (waiting) | ended (done, dead)
+--        | since when it stands in line (blocked);
+--     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
+--     Iv version (a kind and digits; only where a newer one may overtake it)
 -- PREFIX:body:EVT      b body, h headers; gone after the retention
 -- PREFIX:proof:PROOF   which event (the letters of its id) came with this signed content; lives as its record
--- PREFIX:pending:SRC   open deliveries by when someone must look next
+-- PREFIX:pending:SRC   open deliveries by when someone must look next; the blocked ones far ahead of all time
 -- PREFIX:dead:SRC      dead letters by when they died
 -- PREFIX:events:SRC    events by when they were received
 -- PREFIX:attempts:DLV  what went wrong, one JSON text an attempt, the last 20
+-- PREFIX:steps:DLV     what the author's steps gave, JSON by name; lives as the attempts do
+-- PREFIX:arrivals      how many deliveries ever asked for a turn
+-- PREFIX:turn:KEY      which delivery of a line may run; gone with the last of them
+-- PREFIX:line:KEY      those behind it, by arrival number; likewise
+-- PREFIX:latest:KEY    the highest version that was accepted; lives for the dedup window from the last arrival
 -- PREFIX:rings:QUEUE   how often this queue was rung, ever
 -- PREFIX:counters      totals for the metrics
 -- PREFIX:armed:SRC     while it lives, a handshake may teach a secret: "open", or the SHA-1 of the one taught
@@ -31,6 +39,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- The year 9000: RQ's registries forget what is older than now, and its dates end with the year 9999.
 local NEVER = 221845392000
+
+-- Beyond every due time: where the blocked ones are in `pending`, by when someone looks after their line.
+local FAR = NEVER * 1000
+
+-- After how long someone looks at an open delivery; each script sets it that needs it.
+local look_ms
 
 local function event_key(id) return prefix .. ':event:' .. id end
 local function body_key(id) return prefix .. ':body:' .. id end
@@ -50,6 +64,7 @@ end
 -- What the deliveries of one call need alike is put off, and done once for all of them at its end: a command
 -- costs far more than its arguments. Only for what nothing else in the call reads.
 local put_off, tallies, most_put_off = {}, {}, 4000
+local sources = {} -- that an event was stored for
 local function later(name, call)
   local known = put_off[name]
   if known and #known < most_put_off then return known end
@@ -87,6 +102,7 @@ local function do_now()
     redis.call('HINCRBY', prefix .. ':counters', name, many)
     tallies[name] = nil
   end
+  for source in pairs(sources) do redis.call('SADD', prefix .. ':sources', source) end
 end
 
 -- A server that is out of memory refuses what takes more of it, unless the script has begun to write.
@@ -162,78 +178,14 @@ end
 -- Of a single delivery nobody counts how many are open.
 local function end_if_all_done(id, lives)
   local record = event_key(id)
-  lives = lives or redis.call('HMGET', record, 'w', 'k', 'n', 'x')
+  lives = lives or redis.call('HMGET', record, 'w', 'k', 'n', 'x', 'h')
   if lives[3] ~= '1' and redis.call('HINCRBY', record, 'o', -1) > 0 then return end
   redis.call('PEXPIRE', record, lives[1])
   redis.call('PEXPIRE', body_key(id), lives[2])
   if lives[4] then redis.call('PEXPIRE', proof_key(lives[4]), lives[1]) end
   for number = 1, tonumber(lives[3]) do
-    redis.call('PEXPIRE', prefix .. ':attempts:' .. string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, lives[1])
+    local delivery = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number
+    redis.call('PEXPIRE', prefix .. ':attempts:' .. delivery, lives[1])
+    if lives[5] then redis.call('PEXPIRE', prefix .. ':steps:' .. delivery, lives[1]) end
   end
-end
-
--- A dead letter is a failed job for RQ's tools, under the delivery's own id; its Requeue is our replay.
-local function file_failed(delivery, queue, processor)
-  write_job(delivery, queue, 'again', delivery, processor, 'failed')
-  redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
-  redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
-end
-
-local function bury(id, number, delivery, reason, trace)
-  local record = event_key(id)
-  local of = redis.call('HMGET', record, 's', 'q', number .. 'p', number .. 'f')
-  local source, queue, processor = of[1], of[2], of[3]
-  redis.call('HSET', record, number .. 's', 'dead', number .. 't', now, number .. 'r', reason)
-  redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
-  redis.call('ZADD', prefix .. ':dead:' .. source, now, delivery)
-  forget_next_look(delivery, tonumber(of[4]))
-  file_failed(delivery, queue, processor)
-  redis.call('DEL', rq .. ':results:' .. delivery)
-  redis.call('XADD', rq .. ':results:' .. delivery, '*', 'type', '2', 'exc_string', trace)
-  count('dead', source, reason)
-end
-
-local function unbury(delivery, source, queue)
-  redis.call('ZREM', prefix .. ':dead:' .. source, delivery)
-  redis.call('ZREM', rq .. ':failed:' .. queue, delivery)
-  redis.call('DEL', rq .. ':job:' .. delivery, rq .. ':results:' .. delivery)
-end
-
--- Puts a dead (or done) delivery back as if it had just been accepted. Returns what happened.
-local function revive(id, number, delivery, look_ms, also_done)
-  local record = event_key(id)
-  local of = redis.call('HMGET', record, 's', 'q', number .. 'p', number .. 's', number .. 'f', 'x')
-  local source, queue, processor, state = of[1], of[2], of[3], of[4]
-  if not state then return 'missing' end
-  if state ~= 'dead' and not (also_done and state == 'done') then return state end
-  if redis.call('EXISTS', body_key(id)) == 0 then
-    -- A pressed Requeue has taken it out of the failed ones.
-    if state == 'dead' and not redis.call('ZSCORE', rq .. ':failed:' .. queue, delivery) then
-      file_failed(delivery, queue, processor)
-    end
-    return 'body_missing'
-  end
-  unbury(delivery, source, queue)
-  if state == 'done' then redis.call('HINCRBY', record, 'o', 1) end
-  redis.call('HSET', record, number .. 's', 'pending', number .. 'a', 0, number .. 'c', 0,
-    number .. 't', now, number .. 'r', 'replayed')
-  redis.call('PERSIST', record)
-  redis.call('PERSIST', body_key(id))
-  if of[6] then redis.call('PERSIST', proof_key(of[6])) end
-  redis.call('PERSIST', prefix .. ':attempts:' .. delivery)
-  redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
-  ring(id, number, delivery, queue, processor, tonumber(of[5] or 0) + 1)
-  count('replays', source)
-  return 'replayed'
-end
-
--- Takes a refused request out of its store (refused | quarantine). Whether it was there.
-local function forget_request(store, source, id)
-  local index, requests = prefix .. ':' .. store .. ':' .. source, prefix .. ':' .. store .. '_requests:' .. source
-  local size = redis.call('HSTRLEN', requests, id .. ':h') + redis.call('HSTRLEN', requests, id .. ':b')
-  if redis.call('ZREM', index, id) == 0 then return false end
-  redis.call('HDEL', requests, id .. ':h', id .. ':b', id .. ':r')
-  redis.call('HINCRBY', requests, 'bytes', -size)
-  if redis.call('ZCARD', index) == 0 then redis.call('DEL', requests) end
-  return true
 end

@@ -3,10 +3,12 @@
 -- known proof under another id, but that is nobody's retry: it brings nothing back and leaves no record.
 --
 -- ARGV: look ms, then for each event: id, source, queue, type, provider's id, window ms, retention ms,
--- revive dead (0|1), headers, body, proof ('' for none), how many processors, their names.
+-- revive dead (0|1), headers, body, proof ('' for none), how many processors, their names, how many of them
+-- keep an order, and of each of those, in the same sequence: its number, key of its line, 1 when a dead one
+-- keeps its turn (else 0), version ('' for none, 'a': by arrival).
 -- Replies a word each: accepted | pending | done | dead | revived.
-local look_ms = tonumber(ARGV[1])
-local replies, replayed, sources = {}, {}, {}
+look_ms = tonumber(ARGV[1])
+local replies, replayed = {}, {}
 
 local function state_of(record, deliveries)
   local open = false
@@ -24,7 +26,7 @@ local function repeated(id, deliveries, revive_dead)
   local revived = false
   for number = 1, deliveries do
     local delivery = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number
-    if revive(id, tostring(number), delivery, look_ms, false) == 'replayed' then revived = true end
+    if revive(id, tostring(number), delivery, false) == 'replayed' then revived = true end
   end
   return revived and 'revived' or 'dead'
 end
@@ -38,29 +40,7 @@ local function first_with(proof)
   if of[2] == proof then return 'evt_' .. letters, tonumber(of[1]) end
 end
 
-local function store(at, processors)
-  local id, source, queue, proof = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
-  local record = event_key(id)
-  redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
-    'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
-  if proof ~= '' then
-    redis.call('HSET', record, 'x', proof)
-    redis.call('SET', proof_key(proof), string.sub(id, 5))
-  end
-  redis.call('DEL', body_key(id))
-  redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
-  zadd_later(prefix .. ':events:' .. source, now, id)
-  sources[source] = true
-  for number = 1, processors do
-    local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 11 + number]
-    redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
-      number .. 'c', 0, number .. 'f', 0, number .. 't', now)
-    zadd_later(prefix .. ':pending:' .. source, now + look_ms, delivery)
-    ring(id, tostring(number), delivery, queue, processor, 1)
-  end
-end
-
-local function accept(at, processors)
+local function accept(at)
   local known = redis.call('HGET', event_key(ARGV[at]), 'n')
   if known then return repeated(ARGV[at], tonumber(known), ARGV[at + 7] == '1') end
   local first, deliveries = first_with(ARGV[at + 10])
@@ -68,18 +48,15 @@ local function accept(at, processors)
     replayed[#replayed + 1] = ARGV[at + 1]
     return state_of(event_key(first), deliveries)
   end
-  store(at, processors)
+  storing().store(at)
   return 'accepted'
 end
 
 local at = 2
 while at <= #ARGV do
-  local processors = tonumber(ARGV[at + 11])
-  replies[#replies + 1] = accept(at, processors)
-  at = at + 12 + processors
+  replies[#replies + 1] = accept(at)
+  at = storing().after(at)
 end
-
-for source in pairs(sources) do redis.call('SADD', prefix .. ':sources', source) end
 do_now()
 
 -- Counted last: a count that memory is too short for must not keep a repeat from its answer, and must not

@@ -6,9 +6,11 @@
 -- then (queue, how many to take) pairs, then job or delivery ids that were taken already.
 -- Replies a list each: {run, delivery, fence, attempt, crashes, source, type, provider's id, received ms,
 -- processor, event, headers, body} or {another word, delivery, processor, source}:
--- busy | waiting | pending | done | dead | missing | poison | body_missing | replayed | foreign
+-- busy | waiting | pending | blocked | done | overtaken | dead | missing | poison | body_missing | replayed
+-- | foreign
 local lease_ms, most_crashes, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local keep_books, poison_trace, body_trace, look_ms = ARGV[4] == '1', ARGV[5], ARGV[6], tonumber(ARGV[7])
+local keep_books, poison_trace, body_trace = ARGV[4] == '1', ARGV[5], ARGV[6]
+look_ms = tonumber(ARGV[7])
 local replies = {}
 write_though_memory_is_full()
 
@@ -29,14 +31,31 @@ local function drop_job(delivery, look, fence, state)
   end
 end
 
+-- Why one that keeps an order may not run now; nil when it may. Only the holder of the turn may, and takes it
+-- anew where it got lost.
+local function out_of_order(id, number, delivery, source, processor, fence, key)
+  local of = redis.call('HMGET', event_key(id), number .. 'l', number .. 'v')
+  if of[2] and order().is_overtaken(key, of[2]) then
+    order().overtake(id, number, delivery, source, processor)
+    redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
+    forget_next_look(delivery, fence)
+    end_if_all_done(id)
+    order().pass_turn(key, delivery)
+    return 'overtaken'
+  elseif not order().take_turn(key, delivery) then
+    order().stand_in_line(id, number, delivery, source, key, of[1])
+    return 'blocked'
+  end
+end
+
 local function lease(id, number, delivery, look)
   local record = event_key(id)
   local of = redis.call('HMGET', record, number .. 's', number .. 'a', number .. 'c', number .. 'f', number .. 't',
-    number .. 'p', 's', 'q', 't', 'p', 'r')
+    number .. 'p', 's', 'q', 't', 'p', 'r', number .. 'k')
   local state, processor, source, queue = of[1], of[6], of[7], of[8]
   local attempts, crashes, fence = tonumber(of[2]), tonumber(of[3]), tonumber(of[4] or -1)
   local early = (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now
-  if not state or state == 'done' or state == 'dead' or early then
+  if not state or state == 'done' or state == 'dead' or state == 'blocked' or early then
     drop_job(delivery, look, fence, state)
     return {state == 'leased' and 'busy' or state or 'missing', delivery, processor or '', source or ''}
   end
@@ -51,6 +70,11 @@ local function lease(id, number, delivery, look)
     end
   elseif state == 'waiting' then
     redis.call('ZREM', rq .. ':scheduled:' .. queue, delivery .. '-' .. (fence + 1))
+  end
+  local word = of[12] and out_of_order(id, number, delivery, source, processor, fence, of[12])
+  if word then
+    drop_job(delivery, look, fence, word)
+    return {word, delivery, processor, source}
   end
   local stored = redis.call('HMGET', body_key(id), 'h', 'b')
   if not stored[2] then
@@ -67,7 +91,7 @@ end
 
 -- A job id without a look is a dead letter's: somebody pressed Requeue.
 local function requeued(id, number, delivery)
-  local word = revive(id, number, delivery, look_ms, false)
+  local word = revive(id, number, delivery, false)
   if keep_books and word ~= 'body_missing' then
     redis.call('DEL', rq .. ':job:' .. delivery, rq .. ':results:' .. delivery)
   end

@@ -1,9 +1,12 @@
 -- Records how attempts ended, each only with the current fence: a late finisher cannot overwrite.
 --
--- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence, done|wait|dead|release,
--- delay ms, outcome or reason, attempt's outcome, trace for RQ's tools, what went wrong (JSON, or '').
+-- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence,
+-- done|wait|defer|dead|release, delay ms, outcome or reason, attempt's outcome,
+-- trace for RQ's tools, what went wrong (JSON, or ''), how many events it emitted, and of each of those what
+-- `accept` takes.
 -- Replies a word each: finished | stale.
-local keep_books, look_ms = ARGV[1] == '1', tonumber(ARGV[2])
+local keep_books = ARGV[1] == '1'
+look_ms = tonumber(ARGV[2])
 local replies = {}
 write_though_memory_is_full()
 
@@ -40,12 +43,32 @@ local function release(id, number, delivery, source, queue, processor, fence)
   ring(id, number, delivery, queue, processor, fence + 1)
 end
 
-for i = 3, #ARGV, 8 do
+-- Events of an attempt that is done. One that nobody wants is counted only; one that an earlier run of this
+-- delivery has emitted is there already.
+local function emit(at, many, source, processor)
+  for _ = 1, many do
+    local word = 'accepted'
+    if ARGV[at + 11] == '0' then
+      word = 'ignored'
+    elseif redis.call('EXISTS', event_key(ARGV[at])) == 1 then
+      word = 'duplicate'
+    else
+      storing().store(at)
+    end
+    count_later('emitted', source, processor, word)
+    at = storing().after(at)
+  end
+end
+
+local i = 3
+while i <= #ARGV do
   local id, number, delivery = parse(ARGV[i])
   local verdict, delay, reason, outcome = ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
   local record = event_key(id)
-  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 's', 'q', number .. 'p', 'w', 'k', 'n', 'x')
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 's', 'q', number .. 'p', 'w', 'k', 'n', 'x',
+    'h', number .. 'k')
   local source, queue, processor, fence = of[3], of[4], of[5], tonumber(of[2] or 0)
+  local emitted = tonumber(ARGV[i + 8])
   if of[1] ~= 'leased' or of[2] ~= ARGV[i + 1] then
     replies[#replies + 1] = 'stale'
   else
@@ -56,8 +79,12 @@ for i = 3, #ARGV, 8 do
     end
     if keep_books and verdict ~= 'done' then forget_look(delivery, queue, fence) end
     if verdict == 'done' then
-      done(id, number, delivery, source, queue, fence, {of[6], of[7], of[8], of[9]})
-    elseif verdict == 'wait' then
+      done(id, number, delivery, source, queue, fence, {of[6], of[7], of[8], of[9], of[10]})
+      emit(i + 9, emitted, source, processor)
+      if of[11] then order().pass_turn(of[11], delivery) end
+    elseif verdict == 'wait' or verdict == 'defer' then
+      -- Deferred by its own wish: it was no attempt.
+      if verdict == 'defer' then redis.call('HINCRBY', record, number .. 'a', -1) end
       wait(id, number, delivery, source, queue, processor, fence, delay)
     elseif verdict == 'release' then
       release(id, number, delivery, source, queue, processor, fence)
@@ -66,6 +93,8 @@ for i = 3, #ARGV, 8 do
     end
     replies[#replies + 1] = 'finished'
   end
+  i = i + 9
+  for _ = 1, emitted do i = storing().after(i) end
 end
 do_now()
 return replies

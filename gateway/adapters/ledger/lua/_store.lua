@@ -1,0 +1,71 @@
+-- New events: those that come in, and those that processors emit. Made when the first one comes: see `_order.lua`.
+local made_storing
+local function storing()
+  if made_storing then return made_storing end
+
+  -- A new delivery that keeps an order. ARGV from `at`: key of its line, 1 when a dead one keeps its turn,
+  -- version ('' for none, 'a': by arrival). Its state then.
+  local function enter(id, number, delivery, source, processor, window, at)
+    local key, version = ARGV[at], ARGV[at + 2]
+    local arrival = redis.call('INCR', prefix .. ':arrivals')
+    redis.call('HSET', event_key(id), number .. 'k', key, number .. 'l', arrival, number .. 'b', ARGV[at + 1])
+    if version == 'a' then version = string.format('a%016d', arrival) end
+    if version ~= '' then
+      local latest, overtaken = prefix .. ':latest:' .. key, order().is_overtaken(key, version)
+      redis.call('HSET', event_key(id), number .. 'v', version)
+      if not overtaken then redis.call('SET', latest, version) end
+      redis.call('PEXPIRE', latest, window)
+      if overtaken then
+        order().overtake(id, number, delivery, source, processor)
+        return 'done'
+      end
+    end
+    if order().take_turn(key, delivery) then return 'pending' end
+    order().stand_in_line(id, number, delivery, source, key, arrival)
+    return 'blocked'
+  end
+
+  -- Makes one event durable. ARGV from `at`: as `accept` says.
+  local function store(at)
+    local id, source, queue, proof = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
+    local processors, record = tonumber(ARGV[at + 11]), event_key(id)
+    redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
+      'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
+    if proof ~= '' then
+      redis.call('HSET', record, 'x', proof)
+      redis.call('SET', proof_key(proof), string.sub(id, 5))
+    end
+    redis.call('DEL', body_key(id))
+    redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
+    zadd_later(prefix .. ':events:' .. source, now, id)
+    sources[source] = true
+    local turns = at + 12 + processors
+    local turn, last_turn, overtaken = turns + 1, turns + 4 * tonumber(ARGV[turns]), 0
+    for number = 1, processors do
+      local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 11 + number]
+      redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
+        number .. 'c', 0, number .. 'f', 0, number .. 't', now)
+      local state = 'pending'
+      if turn < last_turn and ARGV[turn] == tostring(number) then
+        state = enter(id, tostring(number), delivery, source, processor, ARGV[at + 5], turn + 1)
+        turn = turn + 4
+      end
+      if state == 'pending' then
+        zadd_later(prefix .. ':pending:' .. source, now + look_ms, delivery)
+        ring(id, tostring(number), delivery, queue, processor, 1)
+      elseif state == 'done' then
+        overtaken = overtaken + 1
+      end
+    end
+    for _ = 1, overtaken do end_if_all_done(id) end
+  end
+
+  -- Where the next event's ARGV begin.
+  local function after(at)
+    local turns = at + 12 + tonumber(ARGV[at + 11])
+    return turns + 1 + 4 * tonumber(ARGV[turns])
+  end
+
+  made_storing = {store = store, after = after}
+  return made_storing
+end
