@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self, TextIO
 
@@ -19,21 +21,25 @@ class Lines:
     def __init__(self, out: TextIO, *, plain: bool = False) -> None:
         self.plain = plain
         self._out = out
-        self._waiting: list[str] = []
+        self._waiting: deque[str] = deque()  # threads add to it while another one takes from it
+        self._held = 0
 
     def __call__(self, *_: Any) -> Self:
         """As structlog's factory."""
         return self
 
     def msg(self, line: str) -> None:
+        first = not self._waiting
+        self._waiting.append(line)
+        if self._held:
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._write(f"{line}\n")
+            self.flush()
             return
-        if not self._waiting:
+        if first:
             loop.call_soon(self.flush)
-        self._waiting.append(line)
 
     debug = info = warning = error = msg
 
@@ -42,15 +48,25 @@ class Lines:
         fields["event"] = event
         self.msg(as_json(stamped("info", fields)))
 
-    def flush(self) -> None:
-        if self._waiting:
-            lines, self._waiting = self._waiting, []
-            self._write("\n".join(lines) + "\n")
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What the block logs is written at its end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self.flush()
 
-    def _write(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # ValueError: it was closed
-            self._out.write(text)
-            self._out.flush()
+    def flush(self) -> None:
+        lines = []
+        while self._waiting:
+            with suppress(IndexError):  # another thread was quicker
+                lines.append(self._waiting.popleft())
+        if lines:
+            with suppress(OSError, ValueError):  # ValueError: it was closed
+                self._out.write("\n".join(lines) + "\n")
+                self._out.flush()
 
 
 def stamped(level: str, event: Any) -> Any:

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -82,8 +83,14 @@ def place_of(error: BaseException) -> str:
     return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
 
 
+def together() -> AbstractContextManager[None]:
+    """What the block logs is written in one call, at its end."""
+    lines = structlog.get_config()["logger_factory"]
+    return lines.together() if isinstance(lines, Lines) else nullcontext()
+
+
 def line_writer() -> Callable[..., object]:
-    """`logger().info`, for the one place that logs every request: for JSON in a third of its time.
+    """`logger().info`, where every request or attempt is logged: for JSON in a third of its time.
 
     Ask for it after `configure_logs`.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway.logs import LineBudget, configure_logs, line_writer, logger, place_of
+from gateway.logs import LineBudget, configure_logs, line_writer, logger, place_of, together
 
 
 @pytest.fixture
@@ -114,6 +114,20 @@ def test_what_one_turn_of_the_loop_logs_is_one_write_and_in_order() -> None:
         "request.failed",
     ]
     assert stream.writes == 2
+
+
+@pytest.mark.usefixtures("out")
+def test_what_is_logged_together_is_one_write_at_its_end() -> None:
+    stream = CountedWrites()
+    configure_logs("json", "info", stream)
+    with together():
+        for number in range(3):
+            logger().info("attempt.done", number=number)
+        assert stream.getvalue() == ""
+    assert [line["number"] for line in lines(stream)] == [0, 1, 2]
+    assert stream.writes == 1
+    logger().info("worker.stopped")
+    assert len(lines(stream)) == 4
 
 
 class FullDisk(io.StringIO):

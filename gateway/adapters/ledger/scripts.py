@@ -5,7 +5,7 @@ it out. Every script is idempotent or fenced, so the caller may repeat a call wh
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
@@ -64,6 +64,27 @@ def run(client: "Redis", keys: Keys, call: Call[T]) -> T:
     except NoScriptError:  # after a restart or SCRIPT FLUSH; nothing has been executed
         reply = client.eval(call.script.text, *head, *call.args)
     return call.parse(reply)
+
+
+def run_together(client: "Redis", keys: Keys, calls: Sequence[Call[Any]]) -> list[Any]:
+    """As `run` for each in turn, in one round trip and with one wait for the disk.
+
+    Raises as `run` does, and then any of them may have happened.
+    """
+    head = (2, keys.prefix, keys.rq)
+    with client.pipeline(transaction=False) as pipeline:
+        for call in calls:
+            pipeline.evalsha(call.script.sha, *head, *call.args)
+        replies = pipeline.execute(raise_on_error=False)
+    found = []
+    for call, reply in zip(calls, replies, strict=True):
+        if isinstance(reply, NoScriptError):
+            found.append(run(client, keys, call))
+        elif isinstance(reply, Exception):
+            raise reply
+        else:
+            found.append(call.parse(reply))
+    return found
 
 
 async def run_async(client: "AsyncRedis", keys: Keys, call: Call[T]) -> T:

@@ -4,7 +4,7 @@ import json
 
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.retry import Dead, Wait
-from gateway.logs import logger
+from gateway.logs import line_writer, logger
 
 
 def note_attempt(claimed: Claimed, finish: Finish, seconds: float, *, recorded: bool) -> None:
@@ -29,7 +29,7 @@ def note_attempt(claimed: Claimed, finish: Finish, seconds: float, *, recorded: 
         "stale": None if recorded else True,
         "ms": round(seconds * 1000, 1),
     }
-    level = logger().error if dead else logger().warning if note else logger().info
+    level = logger().error if dead else logger().warning if note else line_writer()
     level(
         f"attempt.{finish.outcome}",
         **{name: value for name, value in facts.items() if value is not None},

@@ -4,8 +4,9 @@ A call that failed may have been carried out. Nothing here is lost by that: what
 is recorded, and what was leased to us without our hearing of it is found and released unrun.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
 from rq.job import Job
@@ -14,7 +15,7 @@ from rq.registry import StartedJobRegistry
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.calls import Internal, NotClaimed
 from gateway.adapters.ledger.redis_keys import Keys
-from gateway.adapters.ledger.scripts import Call, T, run
+from gateway.adapters.ledger.scripts import Call, T, run, run_together
 from gateway.adapters.worker.bell import Bell
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome
@@ -71,21 +72,23 @@ class Leases:
         """For whoever renews them."""
         return list(self._held)
 
-    def claim(self, shares: Mapping[str, int], bells: Iterable[Bell]) -> list[Claimed | NotClaimed]:
-        """Leases so many from each queue, and what bells were taken for."""
-        taken = [(bell.job, bell.queue) for bell in bells]
-        rows = self._run(
-            ledger.claim(
-                lease_ms=self._lease_ms,
-                worker=self._worker,
-                keep_books=True,
-                queues=shares.items(),
-                taken=taken,
-                look_ms=self._look_ms,
-            )
-        )
+    def running(self) -> list[Claimed]:
+        """What of it has not ended."""
+        return [claimed for lease, claimed in self._held.items() if lease not in self._ended]
+
+    def turn(
+        self, shares: Mapping[str, int], bells: Sequence[Bell]
+    ) -> tuple[list[Ending], list[Claimed | NotClaimed]]:
+        """Records what ended, and leases so many from each queue and what bells were taken for: in one
+        round trip, which is what a worker with quick processors spends its time on."""
+        endings = self._tried()
+        calls: list[Call[Any]] = [self._finish_call(each.finish for each in endings)] if endings else []
+        if shares or bells:
+            calls.append(self._claim_call(shares, bells))
+        replies = run_together(self._client, self._keys, calls) if calls else []
+        rows: list[Claimed | NotClaimed] = replies.pop() if shares or bells else []
         self._held |= {(row.delivery, row.fence): row for row in rows if isinstance(row, Claimed)}
-        return rows
+        return self._settled(endings, replies.pop() if endings else []), rows
 
     def ended(self, finish: Finish, seconds: float) -> None:
         """Keeps how an attempt ended, until `record`."""
@@ -97,12 +100,18 @@ class Leases:
 
     def record(self) -> list[Ending]:
         """One call for all that ended. Repeating it is harmless: the fence sees to it."""
-        endings = list(self._ended.values())
+        endings = self._tried()
         if not endings:
             return []
+        return self._settled(endings, self._run(self._finish_call(each.finish for each in endings)))
+
+    def _tried(self) -> list[Ending]:
+        endings = list(self._ended.values())
         for ending in endings:
             ending.tries += 1
-        flags = self._finish(ending.finish for ending in endings)
+        return endings
+
+    def _settled(self, endings: list[Ending], flags: list[bool]) -> list[Ending]:
         for ending, recorded in zip(endings, flags, strict=True):
             # What is refused now may have been recorded by the try before.
             ending.recorded = recorded or ending.tries > 1
@@ -136,7 +145,7 @@ class Leases:
     def _release(self, leases: Iterable[Lease]) -> None:
         finishes = [Finish(*lease, None, AttemptOutcome.RELEASED) for lease in leases]
         if finishes:
-            self._finish(finishes)
+            self._run(self._finish_call(finishes))
 
     def _leased_to_us(self, queues: Iterable[str]) -> list[Lease]:
         """As RQ's books have it, in which `claim` has entered what it leased, and to whom."""
@@ -162,9 +171,20 @@ class Leases:
         self._held.pop(lease, None)
         self._ended.pop(lease, None)
 
-    def _finish(self, finishes: Iterable[Finish]) -> list[bool]:
-        call = ledger.finish(finishes, keep_books=True, look_ms=self._look_ms, internal=self._internal)
-        return self._run(call)
+    def _finish_call(self, finishes: Iterable[Finish]) -> Call[list[bool]]:
+        return ledger.finish(finishes, keep_books=True, look_ms=self._look_ms, internal=self._internal)
+
+    def _claim_call(
+        self, shares: Mapping[str, int], bells: Iterable[Bell]
+    ) -> Call[list[Claimed | NotClaimed]]:
+        return ledger.claim(
+            lease_ms=self._lease_ms,
+            worker=self._worker,
+            keep_books=True,
+            queues=shares.items(),
+            taken=[(bell.job, bell.queue) for bell in bells],
+            look_ms=self._look_ms,
+        )
 
     def _run(self, call: Call[T]) -> T:
         return run(self._client, self._keys, call)

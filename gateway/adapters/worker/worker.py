@@ -9,7 +9,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -26,7 +26,7 @@ from gateway.adapters.worker.farewell import Farewell
 from gateway.adapters.worker.intake import Intake
 from gateway.adapters.worker.isolation import IsolatedEnd, run_isolated
 from gateway.adapters.worker.keeper import Keeper
-from gateway.adapters.worker.leases import Leases
+from gateway.adapters.worker.leases import Ending, Leases
 from gateway.adapters.worker.memory import MemoryLimit
 from gateway.adapters.worker.presence import Presence
 from gateway.adapters.worker.runner import Ended, Runner
@@ -34,7 +34,7 @@ from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Done
-from gateway.logs import logger
+from gateway.logs import logger, together
 from gateway.plugins.outbox import Outbox
 from gateway.process import NotBegun, Ready, conclude, prepare
 from gateway.routes import build_router
@@ -116,11 +116,10 @@ class HooklineWorker(Presence):
         while not self._finished_stopping():
             try:
                 self._tick()
-                claimed = self._claim()
-                if burst and not claimed and self._drained():
+                taken = self._turn()
+                if burst and not taken and self._drained():
                     return
-                self._collect(wait=not claimed and not (burst and not self._leases.held()))
-                self._record()
+                self._collect(wait=not taken and not (burst and not self._leases.held()))
             except RedisError as error:
                 logger().error("worker.redis_unavailable", error=type(error).__name__)
                 self._in_doubt = True
@@ -149,7 +148,8 @@ class HooklineWorker(Presence):
         try:
             self.teardown()  # type: ignore[no-untyped-call]  # rq's
             self._collect(wait=False)
-            self._record()
+            self._note(self._leases.record())
+            self._leases.give_up_crashed()
             self._intake.ring_again()
             self._leases.release()
         except RedisError as error:  # the leases end by themselves
@@ -175,15 +175,14 @@ class HooklineWorker(Presence):
 
     # Claiming
 
-    def _claim(self) -> int:
-        """Leases what there is room for and starts it. Returns how much was taken from the queues."""
+    def _turn(self) -> int:
+        """Records what ended, leases what there is room for, and starts it. Returns how much was taken
+        from the queues."""
         accepting = not self.farewell.begun and not self.suspended
-        shares, bells = self._intake.choose(self._leases.held()) if accepting else ({}, [])
+        shares, bells = self._intake.choose(self._leases.running()) if accepting else ({}, [])
         self._intake.ring_again()
-        if not shares and not bells:
-            return 0
         try:
-            rows = self._leases.claim(shares, bells)
+            endings, rows = self._leases.turn(shares, bells)
         except RedisError:
             self._intake.bells += bells
             raise
@@ -192,6 +191,8 @@ class HooklineWorker(Presence):
                 _note_unclaimed(row)
             else:
                 self._start(row)
+        self._note(endings)
+        self._intake.bells += self._leases.give_up_crashed()
         return len(rows)
 
     def _drained(self) -> bool:
@@ -264,13 +265,13 @@ class HooklineWorker(Presence):
         )
         self._leases.ended(finish, seconds)
 
-    def _record(self) -> None:
-        for ending in self._leases.record():
-            done = isinstance(ending.finish.decision, Done)
-            self.successful_job_count += done
-            self.failed_job_count += not done
-            note_attempt(ending.claimed, ending.finish, ending.seconds, recorded=ending.recorded)
-        self._intake.bells += self._leases.give_up_crashed()
+    def _note(self, endings: Iterable[Ending]) -> None:
+        with together():
+            for ending in endings:
+                done = isinstance(ending.finish.decision, Done)
+                self.successful_job_count += done
+                self.failed_job_count += not done
+                note_attempt(ending.claimed, ending.finish, ending.seconds, recorded=ending.recorded)
 
     # Housekeeping
 
