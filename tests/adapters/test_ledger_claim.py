@@ -1,10 +1,14 @@
 """`claim`: one holder at a time, an attempt counted before it runs, a crash counted after."""
 
+from typing import Any
+
 import pytest
 from redis import Redis
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.calls import NotClaimed
+from gateway.adapters.ledger.kept import unpack
+from gateway.adapters.ledger.reader import Reader
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, LEASE, LOOK, Rig, a_delivery, a_source, an_event
@@ -293,3 +297,17 @@ def test_a_job_that_rq_writes_again_after_the_end_goes_with_its_bell(rig: Rig, l
     rq_queue(rig)._enqueue_job(written_late)
     assert {row.delivery for row in rig.claim(("github", 5))} == {DELIVERY}
     assert rig.scan("rq:*") == ["rq:queues"]
+
+
+def test_a_body_that_the_release_before_kept_as_a_hash_is_still_found(rig: Rig) -> None:
+    rig.accept("1")
+    key = rig.keys.body(an_event().id)
+    kept: Any = rig.redis.get(key)
+    headers, body = kept.split(b"\n", 1)
+    rig.redis.delete(key)
+    rig.redis.hset(key, mapping={"h": headers, "b": body})
+    reader = Reader(rig.redis, rig.keys)
+    assert (reader.body(an_event().id), reader.headers(an_event().id)) == (body, unpack(kept)[0])
+    (row,) = rig.claim()
+    assert isinstance(row, Claimed)
+    assert (row.body, row.headers) == (body, unpack(kept)[0])

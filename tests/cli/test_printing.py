@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import events, plugins, presets, replay, sources
-from gateway.cli.shared import letters, records
+from gateway.cli import events, plugins, presets, sources
+from gateway.cli.shared import candidates, letters, records
 from gateway.cli.shared.printing import body_text, json_text, note, print_text, printable
 from gateway.cli.shared.server import safe_url
 from gateway.cli.shared.tables import fitted, print_table
@@ -100,7 +100,7 @@ def test_a_table_on_a_terminal_fits_it_and_says_what_is_left_out() -> None:
     ("module", "copied"),
     [
         (events, "event"),
-        (replay, "delivery"),
+        (candidates, "delivery"),
         (letters, "delivery"),
         (records, "delivery"),
         (plugins, "name"),

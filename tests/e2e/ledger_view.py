@@ -4,7 +4,7 @@ from typing import Any
 
 from redis import Redis
 
-from gateway.adapters.ledger.calls import unpack_headers
+from gateway.adapters.ledger.kept import unpack
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_id
 
@@ -16,13 +16,13 @@ class LedgerView:
 
     def stored(self, source: str, provider_id: str) -> bytes | None:
         """The body of the event that the provider calls so; None: there is none."""
-        body: Any = self.client.hget(self.keys.body(event_id(source, "id", provider_id.encode())), "b")
-        return None if body is None else bytes(body)
+        kept: Any = self.client.get(self.keys.body(event_id(source, "id", provider_id.encode())))
+        return None if kept is None else unpack(kept)[1]
 
     def headers(self, source: str, provider_id: str) -> tuple[tuple[str, str], ...]:
         key = self.keys.body(event_id(source, "id", provider_id.encode()))
-        packed: Any = self.client.hget(key, "h")
-        return unpack_headers(packed)
+        kept: Any = self.client.get(key)
+        return unpack(kept)[0]
 
     def events(self, source: str) -> int:
         """How many events of the source there are."""

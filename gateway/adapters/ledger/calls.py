@@ -4,15 +4,13 @@ Nothing here talks to a server: a function makes a Call, `scripts.run` or `run_a
 """
 
 import base64
-import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import to_json
-
 from gateway.adapters.ledger import scripts
+from gateway.adapters.ledger.kept import pack, unpack
 from gateway.adapters.ledger.scripts import Call
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.event import Event, Turn
@@ -137,15 +135,6 @@ def prune(source: str, events: Iterable[str]) -> Call[int]:
     return Call(scripts.PRUNE, (source, *events), int)
 
 
-def pack_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    return to_json(pairs)
-
-
-def unpack_headers(text: bytes) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in json.loads(text))
-
-
 def trace(text: str) -> str:
     """A text as RQ keeps an exception's: its tools show it on the page of a failed job."""
     return base64.b64encode(zlib.compress(text.encode())).decode()
@@ -166,8 +155,8 @@ def _event_args(
         int(source.dedup_window * 1000),
         int(source.retention * 1000),
         int(source.revive_dead),
-        pack_headers(event.headers),
-        event.body,
+        pack(event.headers, event.body),
+        len(event.body),
         event.proof,
         len(processors),
         *processors,
@@ -212,8 +201,7 @@ def _claimed(row: list[Any]) -> Claimed | NotClaimed:
         int(received),
         processor,
         event,
-        unpack_headers(row[11]),
-        row[12],
+        *unpack(row[11]),
     )
 
 

@@ -15,8 +15,9 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
-from gateway.adapters.ledger.calls import unpack_headers
+from gateway.adapters.ledger.kept import joined, unpack
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_of
 from gateway.core.outcomes import DeliveryState
@@ -170,13 +171,23 @@ class Reader:
 
     def headers(self, event: str) -> tuple[tuple[str, str], ...] | None:
         """As they came; None after the retention."""
-        text: Any = self.client.hget(self.keys.body(event), "h")
-        return None if text is None else unpack_headers(text)
+        kept = self._kept(event)
+        return None if kept is None else unpack(kept)[0]
 
     def body(self, event: str) -> bytes | None:
         """The raw bytes; None after the retention."""
-        body: Any = self.client.hget(self.keys.body(event), "b")
-        return None if body is None else bytes(body)
+        kept = self._kept(event)
+        return None if kept is None else unpack(kept)[1]
+
+    def _kept(self, event: str) -> bytes | None:
+        key = self.keys.body(event)
+        found: Any
+        try:
+            found = self.client.get(key)
+        except ResponseError:  # the release before this one kept a hash
+            found = self.client.hmget(key, "h", "b")
+            return joined(found)
+        return None if found is None else bytes(found)
 
     def _merged(
         self, keys: Iterable[str], since: float, until: float, *, newest_first: bool

@@ -30,13 +30,12 @@ local function storing()
     local id, source, queue, proof = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
     local processors, record = tonumber(ARGV[at + 11]), event_key(id)
     redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
-      'z', #ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
+      'z', ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
     if proof ~= '' then
       redis.call('HSET', record, 'x', proof)
       redis.call('SET', proof_key(proof), string.sub(id, 5))
     end
-    redis.call('DEL', body_key(id))
-    redis.call('HSET', body_key(id), 'h', ARGV[at + 8], 'b', ARGV[at + 9])
+    redis.call('SET', body_key(id), ARGV[at + 8])
     zadd_later(prefix .. ':events:' .. source, now, id)
     sources[source] = true
     local turns = at + 12 + processors

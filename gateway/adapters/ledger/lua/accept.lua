@@ -3,7 +3,7 @@
 -- known proof under another id, but that is nobody's retry: it brings nothing back and leaves no record.
 --
 -- ARGV: look ms, then for each event: id, source, queue, type, provider's id, window ms, retention ms,
--- revive dead (0|1), headers, body, proof ('' for none), how many processors, their names, how many of them
+-- revive dead (0|1), headers and body, size of the body, proof ('' for none), how many processors, their names, how many of them
 -- keep an order, and of each of those, in the same sequence: its number, key of its line, 1 when a dead one
 -- keeps its turn (else 0), version ('' for none, 'a': by arrival).
 -- Replies a word each: accepted | pending | done | dead | revived.

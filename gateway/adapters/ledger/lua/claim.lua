@@ -5,7 +5,7 @@
 -- how many queues,
 -- then (queue, how many to take) pairs, then job or delivery ids that were taken already.
 -- Replies a list each: {run, delivery, fence, attempt, crashes, source, type, provider's id, received ms,
--- processor, event, headers, body} or {another word, delivery, processor, source}:
+-- processor, event, headers and body} or {another word, delivery, processor, source}:
 -- busy | waiting | pending | blocked | done | overtaken | dead | missing | poison | body_missing | replayed
 -- | foreign
 local lease_ms, most_crashes, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -48,6 +48,14 @@ local function out_of_order(id, number, delivery, source, processor, fence, key)
   end
 end
 
+-- Headers and body; false when they are gone. The release before this one kept them in a hash.
+local function kept(id)
+  local stored = redis.pcall('GET', body_key(id))
+  if type(stored) ~= 'table' then return stored end
+  stored = redis.call('HMGET', body_key(id), 'h', 'b')
+  return stored[2] and stored[1] .. '\n' .. stored[2]
+end
+
 local function lease(id, number, delivery, look)
   local record = event_key(id)
   local of = redis.call('HMGET', record, number .. 's', number .. 'a', number .. 'c', number .. 'f', number .. 't',
@@ -76,8 +84,8 @@ local function lease(id, number, delivery, look)
     drop_job(delivery, look, fence, word)
     return {word, delivery, processor, source}
   end
-  local stored = redis.call('HMGET', body_key(id), 'h', 'b')
-  if not stored[2] then
+  local stored = kept(id)
+  if not stored then
     bury(id, number, delivery, 'body_missing', body_trace)
     return {'body_missing', delivery, processor, source}
   end
@@ -86,7 +94,7 @@ local function lease(id, number, delivery, look)
     number .. 't', now + lease_ms)
   zadd_later(prefix .. ':pending:' .. source, now + lease_ms, delivery)
   if keep_books then mark_started(delivery .. '-' .. fence, queue, delivery, processor, fence) end
-  return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored[1], stored[2]}
+  return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored}
 end
 
 -- A job id without a look is a dead letter's: somebody pressed Requeue.
