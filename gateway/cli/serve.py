@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 import click
 
@@ -36,7 +37,7 @@ def command(
     url = url_or_exit(app)
     parts = Parts(app, url, build_deployment, lambda: load_application(current_place()))
     if fd is not None:
-        run_gateway(parts, socket.socket(fileno=fd), None)
+        run_gateway(parts, socket.socket(fileno=fd), None, parent=sys.stdin.fileno())
         return
     _refuse_weak_redis(app, url)
     _refuse_useless_spool(app)

@@ -174,6 +174,19 @@ def test_several_processes_replace_who_dies_reload_together_and_stop_together(
         assert not any(Path(f"/proc/{pid}").exists() for pid in remaining)
 
 
+def test_children_of_a_killed_parent_stop_and_leave_the_port_to_its_successor(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    with Gateway(a_deployment(tmp_path), server.url, "--workers", "2") as gateway:
+        until(lambda: len(serving(gateway)) == 2)
+        orphans, port = children(gateway), gateway.address[1]
+        gateway.process.kill()
+        gateway.process.wait()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+
+
 def _answers_with_two(gateway: Gateway, without: int) -> bool:
     """Whether two children serve again. Nobody may be turned away until they do."""
     assert post(gateway) == 200

@@ -65,10 +65,16 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def run_gateway(parts: Parts, sock: socket.socket, admin: socket.socket | None) -> None:
-    """Serves until SIGTERM or SIGINT. With `admin`, this process also serves the admin app."""
+def run_gateway(
+    parts: Parts, sock: socket.socket, admin: socket.socket | None, *, parent: int | None = None
+) -> None:
+    """Serves until SIGTERM or SIGINT. With `admin`, this process also serves the admin app.
+
+    `parent`: a pipe from a supervisor. When that is killed nobody could tell us to stop, and we would
+    keep the port from its successor: the pipe's end is told as SIGTERM is.
+    """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(parts, sock, admin))
+        runner.run(_serve(parts, sock, admin, parent))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -79,7 +85,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None) -> None:
+async def _serve(
+    parts: Parts, sock: socket.socket, admin: socket.socket | None, parent: int | None
+) -> None:
     settings = parts.app.config.settings
     client = async_client(parts.url, settings.redis.timeout)
     lasting = Lasting.of(client, Keys(parts.app.prefix), settings.spool)
@@ -100,7 +108,7 @@ async def _serve(parts: Parts, sock: socket.socket, admin: socket.socket | None)
     def reload() -> None:
         state["app"] = _reload(parts, edge, lasting, state["app"])
 
-    _install_signals(servers, readiness, reload)
+    _install_signals(servers, readiness, reload, parent)
     keeper = Keeper(parts.app, parts.url, tuple)
     keeper.start()
     if spools(parts.app):
@@ -160,7 +168,9 @@ def uvicorn_server(app: Any, settings: ServerSettings, grace: float | None = Non
     )
 
 
-def _install_signals(servers: list[Server], readiness: Readiness, reload: Callable[[], None]) -> None:
+def _install_signals(
+    servers: list[Server], readiness: Readiness, reload: Callable[[], None], parent: int | None
+) -> None:
     def stop() -> None:
         again = readiness.draining
         readiness.draining = True
@@ -172,6 +182,14 @@ def _install_signals(servers: list[Server], readiness: Readiness, reload: Callab
     loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGINT, stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    if parent is not None:
+
+        def orphaned() -> None:
+            loop.remove_reader(parent)
+            logger().error("gateway.orphaned")
+            stop()
+
+        loop.add_reader(parent, orphaned)
 
 
 def _reload(parts: Parts, edge: Edge, lasting: Lasting, current: Application) -> Application:

@@ -67,7 +67,10 @@ class _Supervisor:
         environ = {**os.environ, "REDIS_URL": self._parts.url}
         while not self._stopping.is_set():
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway", "serve", "--fd", str(fd), pass_fds=(fd,), env=environ
+                *(sys.executable, "-m", "gateway", "serve", "--fd", str(fd)),
+                pass_fds=(fd,),
+                env=environ,
+                stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone
             )
             self._children.add(child)
             if self._stopping.is_set():  # told to stop while it was being born: nobody told the child
