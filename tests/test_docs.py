@@ -2,13 +2,16 @@
 
 import ast
 import json
+import os
 import re
 import shlex
+import sqlite3
 import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -33,6 +36,7 @@ from gateway.core.functions import FUNCTIONS
 from gateway.core.handshake import Proof
 from gateway.core.template import KINDS, PLAIN_NAMES
 from gateway.sources import SourceFile
+from tests import reference
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -68,6 +72,7 @@ TABLES = (
     ("configuration", '`[verify]` with `scheme = "unverified"`', "source", "UnverifiedVerify"),
     ("configuration", "`[identity]`", "source", "Identity"),
     ("configuration", "`[acknowledge]`", "source", "Acknowledge"),
+    ("configuration", "`[when]`", "source", "Condition"),
     ("providers", "A preset's own keys", "preset", ""),
     ("providers", "`[[handshakes]]`", "preset", "HandshakeFile"),
     ("providers", "`[options.NAME]`", "preset", "Option"),
@@ -75,13 +80,30 @@ TABLES = (
     ("providers", "`[source]`", "preset", "SourceDefaults"),
     ("providers", "`[addresses]`", "preset", "PublishedAddresses"),
 )
+# Each of these has the keys of the table "`[[processors]]`", and those of its own.
+BUILT_IN: Final = {
+    "forward": "ForwardFile",
+    "log": "LogFile",
+    "append": "AppendFile",
+    "exec": "ExecFile",
+}
 WORDS: Final[dict[str, type[StrEnum]]] = {
     "Requests": outcomes.Outcome,
     "Why a request is refused": outcomes.Refusal,
+    "Why an event is ignored": outcomes.Ignored,
     "What the ledger says to an event": outcomes.Acceptance,
     "Deliveries": outcomes.DeliveryState,
     "Attempts": outcomes.AttemptOutcome,
     "Dead letters": outcomes.DeadReason,
+}
+# The pages whose samples are run, one after the other in one module, and how many tests are in them.
+SAMPLE_TESTS: Final = {
+    "processors": 4,
+    "order-and-steps": 2,
+    "filters": 1,
+    "built-in": 0,
+    "testing": 4,
+    "dev-loop": 0,
 }
 PUBLIC_KEY: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 PEM: Final = (
@@ -92,6 +114,8 @@ PEM: Final = (
 COUNTERS = {
     "requests|s|accepted|accepted": 1,
     "attempts|s|p|done": 1,
+    "overtaken|s|p": 1,
+    "emitted|s|p|accepted": 1,
     "dead|s|poison": 1,
     "replays|s": 1,
     "replayed|s": 1,
@@ -143,6 +167,17 @@ def test_a_table_has_every_key_with_its_default(
     assert table(page, heading) == wanted
 
 
+@pytest.mark.parametrize("run", BUILT_IN)
+def test_the_table_of_a_built_in_processor_has_every_key_with_its_default(run: str) -> None:
+    model = schema_of("source")["$defs"][BUILT_IN[run]]
+    wanted = {
+        key: _default(field, required=key in model["required"])
+        for key, field in model["properties"].items()
+    }
+    own = table("configuration", f'`[[processors]]` with `run = "{run}"`')
+    assert table("configuration", "`[[processors]]`") | own == wanted
+
+
 def test_the_table_of_how_a_secret_is_written_is_for_all_that_share_it() -> None:
     models = schema_of("source")["$defs"]
     for name in ("SignatureVerify", "JwtVerify", "MessageSignatureVerify"):
@@ -170,7 +205,7 @@ def test_every_model_of_a_file_has_its_table() -> None:
         for name, model in schema_of(which)["$defs"].items()
         if "properties" in model
     }
-    assert models <= {model for *_, model in TABLES}
+    assert models <= {model for *_, model in TABLES} | set(BUILT_IN.values())
 
 
 def test_the_tables_of_providers_are_those_of_the_presets() -> None:
@@ -263,22 +298,34 @@ def test_every_key_and_script_of_the_ledger_is_explained() -> None:
     assert set(table("architecture", "Scripts")) == scripts
 
 
+def test_the_reference_is_that_of_the_code() -> None:
+    assert page_text("reference") == reference.text(), "run: scripts/reference"
+
+
 # Samples
 
 
+@pytest.mark.parametrize(("name", "tests"), SAMPLE_TESTS.items())
 def test_every_sample_of_a_processor_runs_and_its_tests_pass(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, tests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = ROOT / "docs" / "processors.md"
+    page = ROOT / "docs" / f"{name}.md"
     module = ModuleType("documented_processors")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for line, code in blocks(page, "python"):
         exec(compile("\n" * (line - 1) + code, str(page), "exec"), vars(module))
-    tests = [each for name, each in vars(module).items() if name.startswith("test_")]
-    for test in tests:
+    found = [each for name, each in vars(module).items() if name.startswith("test_")]
+    for test in found:
         test()
-    assert (len(tests), capsys.readouterr().out) == (4, "2 commits\n")
-    module.database.close()
+    assert len(found) == tests
+    if isinstance(database := vars(module).get("database"), sqlite3.Connection):
+        database.close()
+
+
+def test_every_page_with_samples_has_them_run() -> None:
+    """The tutorial's are by tests/test_tutorial.py."""
+    pages = [page.stem for page in (ROOT / "docs").glob("*.md") if list(blocks(page, "python"))]
+    assert set(pages) - {"tutorial"} == set(SAMPLE_TESTS)
 
 
 @every_page
@@ -288,7 +335,8 @@ def test_every_python_sample_is_python(page: Path) -> None:
 
 
 def samples_of_sources() -> list[Any]:
-    pages = [ROOT / "docs" / f"{name}.md" for name in ("configuration", "providers")]
+    names = ("configuration", "providers", "filters", "built-in", "tutorial")
+    pages = [ROOT / "docs" / f"{name}.md" for name in names]
     pages += [ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
     found = [(page, line, text) for page in pages for line, text in blocks(page, "toml")]
     return [pytest.param(text, id=f"{page.name}:{line}") for page, line, text in found]
@@ -297,8 +345,8 @@ def samples_of_sources() -> list[Any]:
 @pytest.mark.parametrize("sample", samples_of_sources())
 def test_every_sample_of_a_source_is_one_that_could_be_used(sample: str, tmp_path: Path) -> None:
     file = SourceFile.model_validate(tomllib.loads(sample))
-    references = [*file.secrets, *file.options.values()]
-    environ = {each.removeprefix("env:"): _secret(file) for each in references}
+    references = re.findall(r'"env:(\w+)"', sample)
+    environ = dict.fromkeys(references, _secret(file)) | {"PATH": os.environ["PATH"]}
     (tmp_path / "sources").mkdir()
     (tmp_path / "gateway.toml").touch()
     (tmp_path / "sources" / "shop.toml").write_text(sample, encoding="utf-8")
@@ -324,6 +372,7 @@ def shown_commands() -> list[Any]:
         for first, code in blocks(page, "sh", "console"):
             for number, line in enumerate(code.splitlines(), first):
                 words = shlex.split(line.removeprefix("$ "), comments=True)
+                words = list(takewhile(lambda word: word not in ("|", ">"), words))
                 if words[:1] == ["hookline"]:
                     found.append(pytest.param(words[1:], id=f"{page.name}:{number}"))
     return found
@@ -336,7 +385,9 @@ def test_a_command_line_that_is_shown_would_be_understood(
     for name in ("HOOKLINE_CONFIG", "HOOKLINE_PROCESSORS"):
         monkeypatch.setenv(name, "kept: the options write to the environment")
     monkeypatch.chdir(tmp_path)
-    Path("push.json").touch()  # a file that the lines name
+    for name in ("push.json", "processors/stripe.py", "new/stripe.py"):  # which the lines name
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
     command: click.Command | None = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, *words = words
