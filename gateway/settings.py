@@ -25,6 +25,8 @@ class ServerSettings(Strict):
     max_headers: Annotated[int, Field(ge=10)] = 100
     max_header_bytes: Size = Size(32 * 1024)
     body_deadline: Duration = 10.0
+    max_in_flight: Size = Size(256 * 1024 * 1024)
+    """Bytes of bodies that one process holds at once; what comes beyond is told to come again."""
     grace: Duration = 20.0
     """How long open requests may take after SIGTERM."""
 

@@ -113,6 +113,7 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
         settings.server.max_headers,
         int(settings.server.max_header_bytes),
         settings.server.body_deadline,
+        int(settings.server.max_in_flight),
     )
     return Deployment(
         {source.name: source for source in app.config.sources},

@@ -22,13 +22,14 @@ class Outcome(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     BODY_TIMEOUT = "body_timeout"
     DISCONNECTED = "disconnected"
+    OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     INTERNAL_ERROR = "internal_error"
 
     @property
     def ours(self) -> bool:
         """True when we are to blame, not the sender: logged as an error."""
-        return self in (Outcome.UNAVAILABLE, Outcome.INTERNAL_ERROR)
+        return self in (Outcome.OVERLOADED, Outcome.UNAVAILABLE, Outcome.INTERNAL_ERROR)
 
 
 class Refusal(StrEnum):

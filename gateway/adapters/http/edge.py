@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.adapters.http.bodies import BodyRefused, InFlight
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
 from gateway.adapters.http.responses import respond
@@ -32,6 +33,7 @@ CHEAP: Final = frozenset(
         Outcome.BODY_TOO_LARGE,
         Outcome.BODY_TIMEOUT,
         Outcome.DISCONNECTED,
+        Outcome.OVERLOADED,
         Outcome.HANDSHAKE,
     }
 )
@@ -44,6 +46,7 @@ class Limits:
     max_headers: int = 100
     max_header_bytes: int = 32 * 1024
     body_deadline: float = 10.0
+    max_in_flight: int = 256 * 1024 * 1024
 
 
 class Deployment:
@@ -66,11 +69,6 @@ class Deployment:
         self.limits = limits
 
 
-class BodyRefused(Exception):  # noqa: N818 - carries an outcome
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-
-
 class Edge:
     """`health` is the ASGI app for everything that is no webhook. `clock` gives Unix seconds."""
 
@@ -89,6 +87,7 @@ class Edge:
         self._log = logger()
         self._line = line_writer()
         self._refused_lines = LineBudget()
+        self._bodies = InFlight()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
@@ -112,9 +111,12 @@ class Edge:
         if source is deployment.decoy and ending and ending.outcome is Outcome.REFUSED:
             ending = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
         assert ending is not None
-        response = respond(ending, source)
-        if ending.outcome is not Outcome.DISCONNECTED:
-            await response.send(send)
+        try:
+            response = respond(ending, source)
+            if ending.outcome is not Outcome.DISCONNECTED:
+                await response.send(send)
+        finally:
+            self._bodies.give(size)
         name = "" if source is deployment.decoy else source.name
         if ending.key_index is not None and ending.key_index < len(source.secrets):
             self._secret_use.count(name, source.secrets[ending.key_index])
@@ -139,7 +141,7 @@ class Edge:
             return None, Ending(Outcome.FLOODED, retry_after=retry_after)
         try:
             with within(limits.body_deadline):
-                body = await _read_body(receive, headers, source.max_body)
+                body = await self._bodies.read(receive, headers, source.max_body, limits.max_in_flight)
         except TimeoutError:
             return None, Ending(Outcome.BODY_TIMEOUT)
         except BodyRefused as refused:
@@ -186,24 +188,3 @@ def _head_size(scope: Any) -> int:
     """Bytes of the URL and of all header fields."""
     fields = sum([len(name) + len(value) for name, value in scope["headers"]])
     return fields + len(scope["path"]) + len(scope["query_string"])
-
-
-async def _read_body(receive: Any, headers: Headers, most: int) -> bytes:
-    """The raw body. Raises BodyRefused when it is too large or the caller went away."""
-    declared = headers.one(b"content-length")
-    if declared and declared.isdigit() and int(declared[:20]) > most:
-        raise BodyRefused(Outcome.BODY_TOO_LARGE)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BodyRefused(Outcome.DISCONNECTED)
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > most:
-            raise BodyRefused(Outcome.BODY_TOO_LARGE)
-        if chunk:
-            chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)

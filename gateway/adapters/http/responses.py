@@ -27,6 +27,7 @@ NEGATIVE: Final[dict[Outcome, tuple[int, bytes]]] = {
     Outcome.RATE_LIMITED: (429, b'{"error":"too many requests"}'),
     Outcome.HEADERS_TOO_LARGE: (431, b'{"error":"headers too large"}'),
     Outcome.INTERNAL_ERROR: (500, b'{"error":"internal error"}'),
+    Outcome.OVERLOADED: (503, b'{"error":"temporarily unavailable"}'),
     Outcome.UNAVAILABLE: (503, b'{"error":"temporarily unavailable"}'),
 }
 # Unread bytes may follow on the connection, without end: it is not used again. All refusals are among
@@ -39,8 +40,10 @@ CLOSING: Final = frozenset(
         Outcome.BODY_TOO_LARGE,
         Outcome.HEADERS_TOO_LARGE,
         Outcome.FLOODED,
+        Outcome.OVERLOADED,
     }
 )
+AWAY: Final = frozenset({Outcome.OVERLOADED, Outcome.UNAVAILABLE})
 NO_CONTENT: Final = 204
 
 
@@ -85,7 +88,7 @@ def _negative(ending: Ending) -> Response:
     ]
     if ending.outcome is Outcome.METHOD_NOT_ALLOWED:
         headers.append((b"allow", b"POST"))
-    if ending.outcome is Outcome.UNAVAILABLE or ending.retry_after is not None:
+    if ending.outcome in AWAY or ending.retry_after is not None:
         seconds = ending.retry_after or UNAVAILABLE_RETRY_SECONDS
         headers.append((b"retry-after", str(math.ceil(seconds)).encode()))
     if ending.outcome in CLOSING:
