@@ -75,14 +75,8 @@ def run_here(
     error: BaseException | None = ready if isinstance(ready, Exception) else None
     seconds = 0.0
     if isinstance(ready, Ready):
-        try:
-            with opened(ready.processor):
-                if alone:
-                    Watchdog(ready.timeout + 2 * ABANDON_SECONDS).feed()
-                ended = run_to_end(ready)
-            error, seconds = ended.error, ended.seconds
-        except LifespanFailed as failure:
-            error = failure
+        watchdog = Watchdog(ready.timeout + 2 * ABANDON_SECONDS) if alone else None
+        error, seconds = run_open(ready, watchdog)
     finish = conclude(
         claimed,
         error,
@@ -104,6 +98,18 @@ def opened(processor: Processor) -> Iterator[None]:
         yield
     finally:
         _runner().close()
+
+
+def run_open(ready: Ready, watchdog: Watchdog | None = None) -> tuple[BaseException | None, float]:
+    """How it ended and how many seconds it took, with what its processor needs open around it."""
+    try:
+        with opened(ready.processor):
+            if watchdog:
+                watchdog.feed()
+            ended = run_to_end(ready)
+        return ended.error, ended.seconds
+    except LifespanFailed as failure:
+        return failure, 0.0
 
 
 def run_to_end(ready: Ready) -> Ended:

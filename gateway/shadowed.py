@@ -21,14 +21,13 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 from gateway.adapters.worker.isolation import dump_finish, load_claimed
-from gateway.adapters.worker.lifespans import LifespanFailed
 from gateway.application import Application
 from gateway.configuration import load_config
 from gateway.core.delivery import Claimed
 from gateway.core.event import Event
 from gateway.core.routing import Router
 from gateway.faults import ConfigError
-from gateway.isolated import opened, run_to_end
+from gateway.isolated import run_open
 from gateway.plugins import Registry
 from gateway.plugins.steps import MemorySteps
 from gateway.process import Ready, conclude, prepare, where
@@ -122,14 +121,7 @@ def _run(app: Application, order: Answer) -> Answer:
     policy = app.retry_of(source)
     ready = prepare(claimed, app.processors, app.timeout_of(source), policy, steps)
     assert isinstance(ready, Ready), "only what it wants is run"
-    error: BaseException | None
-    seconds = 0.0
-    try:
-        with opened(ready.processor):
-            ended = run_to_end(ready)
-        error, seconds = ended.error, ended.seconds
-    except LifespanFailed as failure:
-        error = failure
+    error, seconds = run_open(ready)
     finish = conclude(
         claimed,
         error,
