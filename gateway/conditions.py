@@ -3,7 +3,7 @@
 CEL is Google's Common Expression Language: `payload.action == 'opened'`. The `cel-expr-python` package
 runs it, which is imported when the first expression is read. An expression is the operator's own, what
 it looks at is not. So regular expressions take linear time, loops together 10,000 rounds over not too
-much, and `map`, which could build texts without end, is refused.
+much, and `map`, which could build texts without end, is refused. What is beyond that is `Unjudged`.
 """
 
 import re
@@ -13,16 +13,17 @@ from functools import cache
 from typing import Any, Final
 
 from gateway.core import condition
-from gateway.core.excerpt import Parts, measured, parts_of, picked
+from gateway.core.excerpt import Parts, measured, parts_of, picked, widest
 from gateway.core.fields import MISSING
 from gateway.core.json_path import Subject
-from gateway.core.judging import Condition, Finding
+from gateway.core.judging import Condition, Finding, Unjudged, keeps_out
 
 MAX_EXPRESSION: Final = 2000
 MAX_NESTING: Final = 200  # of a body: the package calls itself for each level
 MAX_LOOPED: Final = 20_000  # characters, a value as ten: each may be looked at in each round
+MAX_BITS: Final = 63  # of a whole number: CEL's own have no more, beside their sign
 NAME: Final = "expression"
-TOO_MUCH: Final = "expression (too much to evaluate)"
+TOO_MUCH: Final = Unjudged("expression (too much to evaluate: let through)")
 LOOP: Final = re.compile(r"\.\s*(all|exists|exists_one|filter)\s*\(")
 MAP: Final = re.compile(r"\.\s*map\s*\(")
 # A path into the body; a name before a bracket is a function of what the path leads to.
@@ -49,7 +50,8 @@ class Expression:
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         reason, note = self._judge(subject)
-        yield Finding(self.text, not reason, note=note)
+        unjudged = reason and not keeps_out(reason)
+        yield Finding(self.text, None if unjudged else not reason, note=note)
 
     def _judge(self, subject: Subject) -> tuple[str, str]:
         """The reason and a note, neither with anything of the package's own words: they may quote."""
@@ -68,9 +70,11 @@ class Expression:
         try:
             value = self.program.eval(data=data).plain_value()
         except Exception:  # a budget, or text that is no Unicode
-            return NAME, "it cannot be evaluated for this event"
+            return TOO_MUCH, "it goes beyond 10,000 rounds, or looks at text that is no Unicode"
         if isinstance(value, bool):
             return ("", "") if value else (NAME, "")
+        if widest(payload) > MAX_BITS:
+            return TOO_MUCH, f"it looks at a whole number of more than {MAX_BITS} bits"
         return (
             NAME,
             "it cannot be evaluated for this event: ask with has() for a key that may be absent",

@@ -1,5 +1,6 @@
 """The child process of `adapters/worker/isolation.py`: one delivery in, how it ended out."""
 
+import faulthandler
 import io
 import os
 import random
@@ -29,6 +30,7 @@ TICK_SECONDS: Final = 0.1
 
 
 def main() -> None:
+    faulthandler.enable(sys.__stderr__ or 2)  # of a crash in native code, the author's line
     orders, answers = _take_pipes()
     order = orders.readline()
     if not order:

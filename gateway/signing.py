@@ -82,7 +82,12 @@ def _has_room(request: InboundRequest, place: Reference) -> bool:
 
 def with_values(body: bytes, changes: dict[str, Any]) -> bytes:
     """The JSON body with values set at dotted paths. Raises ValueError where a path leads nowhere."""
-    data: Any = json.loads(body)
+    try:
+        data: Any = json.loads(body)
+    except ValueError:
+        raise ValueError(
+            f"{', '.join(changes)}: the body is no JSON: give a changed one whole"
+        ) from None
     for path, value in changes.items():
         *steps, last = path.split(".")
         target = data

@@ -72,6 +72,19 @@ def test_a_processor_whose_condition_does_not_hold_gets_no_delivery() -> None:
     assert (routing.processors, routing.filtered) == (("archive", "ship"), ("book: amount greater",))
 
 
+def test_an_event_that_is_too_much_for_a_condition_is_let_through_and_told() -> None:
+    body = b"[" * 300 + b"]" * 300
+    own = parse_condition("payload[0] == 'other'")
+    event = replace(an_event(), body=body)
+    routing = build_router({"archive": PROCESSORS["archive"]}, {"shop": own})(event)
+    assert routing.processors == ("archive",)
+    assert routing.filtered == ("source: expression (too much to evaluate: let through)",)
+    picky = replace(PROCESSORS["archive"], when=own)
+    routing = build_router({"archive": picky}, {})(event)
+    assert routing.processors == ("archive",)
+    assert routing.filtered == ("archive: expression (too much to evaluate: let through)",)
+
+
 def test_a_source_whose_condition_does_not_hold_gives_nobody_anything() -> None:
     assert router(an_event(amount=500, live=False)) == Routing(
         (), filtered=("source: live not_equals",)

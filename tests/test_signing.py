@@ -102,3 +102,8 @@ def test_a_new_id_is_in_the_style_of_its_provider() -> None:
     assert new_event_id("slack").startswith("Ev")
     assert len(new_event_id("github")) == 36
     assert new_event_id("stripe") != new_event_id("stripe")
+
+
+def test_of_a_body_that_is_no_json_it_says_so_and_what_to_do_instead() -> None:
+    with pytest.raises(ValueError, match=r"^text: the body is no JSON: give a changed one whole$"):
+        with_values(b"command=%2Fdeploy&text=now", {"text": "later"})

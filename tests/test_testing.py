@@ -211,6 +211,23 @@ def test_asserting_on_an_end_tells_every_attempt_when_it_was_another() -> None:
         done.assert_done().assert_dead()
 
 
+def test_emitting_what_leads_to_itself_twice_is_told_and_not_followed_to_its_end() -> None:
+    own = Registry()
+
+    @own.processor(source="github", events=["push"])
+    def begins(event: Event) -> None:
+        event.emit("again", {})
+
+    @own.processor(source="internal", events=["again"])
+    def doubles(event: Event) -> None:
+        event.emit("again", {})
+        event.emit("again", {})
+
+    received = receive("github", signed_request("github", type="push"), registry=own)
+    with pytest.raises(AssertionError, match="doubles still has more: does 'again' lead to itself"):
+        received.run()
+
+
 def test_steps_run_once_over_all_attempts_and_what_was_emitted_is_told() -> None:
     own = Registry()
     charged: list[str] = []

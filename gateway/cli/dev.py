@@ -69,7 +69,8 @@ def command(port: int | None, admin_port: int | None, demo: bool, exit_after: bo
             view.quiet = True
             _await(crew, until=time.monotonic() + READY_SECONDS)
             status = run_demo(app, f"http://127.0.0.1:{at}", os.environ["REDIS_URL"])
-            view.quiet = False
+            crew.look(LOOK_SECONDS)  # what the table has told stays behind it
+            view.quiet = exit_after
         if not (demo and exit_after):
             _announce_commands(app, at)
             _follow(crew, view)

@@ -1,5 +1,6 @@
 """`hookline worker`: runs processors."""
 
+import faulthandler
 import os
 import sys
 
@@ -33,6 +34,7 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     from gateway.adapters.worker.worker import HooklineWorker
     from gateway.logs import configure_logs, logger
 
+    faulthandler.enable(sys.__stderr__ or 2)  # of a crash in native code, the author's line
     app = load_or_exit(dict(os.environ))
     settings = app.config.settings
     configure_logs(settings.log.format, settings.log.level)

@@ -35,6 +35,13 @@ def measured(value: Any, deepest: int) -> int | None:
     return None if level else size
 
 
+def widest(value: Any) -> int:
+    """The bits of its widest whole number."""
+    if isinstance(value, int):
+        return value.bit_length()
+    return max(map(widest, _inside(value)), default=0)
+
+
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()

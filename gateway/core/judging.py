@@ -1,6 +1,7 @@
 """What a parsed condition is made of: tests of one value each, and all, any and not of them.
 
-Total: any event gets a verdict. A verdict names fields and operators, never a value of the event.
+Total: any event gets a verdict, if only that there can be none (`Unjudged`). A verdict names fields and
+operators, never a value of the event.
 """
 
 from collections.abc import Iterator
@@ -14,16 +15,28 @@ from gateway.core.operators import OPERATORS, Operator, a_kind, kind_of, written
 MAX_REASON: Final = 300
 
 
+class Unjudged(str):
+    """Why a condition cannot tell: the event is let through, for a filtered one is gone for good."""
+
+    __slots__ = ()
+
+
+def keeps_out(reason: str) -> bool:
+    """Whether this verdict is that the condition does not hold."""
+    return bool(reason) and not isinstance(reason, Unjudged)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One test of a condition, tried on one event.
 
+    `held` is None where it cannot be judged.
     `found` are the event's own values at `place` (`json.a.b`, `header.x-name`, `type`): for the eyes of
     its operator, who masks them. `note` says in words why such a value cannot hold, and tells none.
     """
 
     test: str
-    held: bool
+    held: bool | None
     found: tuple[Any, ...] = ()
     note: str = ""
     place: str = ""
@@ -33,7 +46,7 @@ class Condition(Protocol):
     """`str` of one is its tests on one line, as they were configured."""
 
     def judge(self, subject: Subject) -> str:
-        """Empty when it holds, else why not: fields and operators, no value of the event."""
+        """Empty when it holds, else why not (fields and operators, never a value), or Unjudged."""
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """Every test in it, tried: to explain a verdict."""
@@ -104,15 +117,17 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every one must hold; the reason is the first that does not."""
+    """Every one must hold; the reason is the first that does not, else the first that cannot tell."""
 
     conditions: tuple[Condition, ...]
 
     def judge(self, subject: Subject) -> str:
+        unjudged = ""
         for each in self.conditions:
-            if reason := each.judge(subject):
+            if keeps_out(reason := each.judge(subject)):
                 return reason
-        return ""
+            unjudged = unjudged or reason
+        return unjudged
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         for each in self.conditions:
@@ -132,7 +147,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One must hold; the reason names them all."""
+    """One must hold; the reason names them all, or the first that cannot tell."""
 
     conditions: tuple[Condition, ...]
 
@@ -142,7 +157,8 @@ class AnyOf:
             if not (reason := each.judge(subject)):
                 return ""
             reasons.append(reason)
-        return _joined(reasons, " or ")
+        unjudged = (each for each in reasons if isinstance(each, Unjudged))
+        return next(unjudged, None) or _joined(reasons, " or ")
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         for each in self.conditions:
@@ -167,12 +183,15 @@ class Not:
     condition: Condition
 
     def judge(self, subject: Subject) -> str:
-        return "" if self.condition.judge(subject) else self.name
+        reason = self.condition.judge(subject)
+        if isinstance(reason, Unjudged):
+            return reason
+        return "" if reason else self.name
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """A single test the other way round; of several, each as it is."""
         for each in self.condition.findings(subject):
-            if self.condition.size > 1:
+            if self.condition.size > 1 or each.held is None:
                 yield each
             else:
                 yield replace(each, test=f"not ({each.test})", held=not each.held, note="")

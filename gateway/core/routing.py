@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from gateway.core.event import Event, Turn
 from gateway.core.json_path import Subject
-from gateway.core.judging import Condition
+from gateway.core.judging import Condition, keeps_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Routing:
     turns of those among them that keep an order.
 
     `filtered` says of each condition that kept it from somebody whose it is and what did not hold:
-    `source: action equals`, `record_invoice: amount greater`. It tells no value of the event.
+    `source: action equals`, `record_invoice: amount greater`; also of each that could not tell, and so
+    kept it from nobody. It tells no value of the event.
     """
 
     processors: tuple[str, ...]
@@ -55,9 +56,13 @@ def sift(
     conditions: Mapping[str, Condition],
     subject: Subject,
 ) -> Routing:
-    """Those whose conditions hold; nobody where `own`, the source's, does not."""
-    if own and (reason := own.judge(subject)):
-        return Routing((), filtered=(f"source: {reason}",))
+    """Those whose conditions hold, or cannot tell; nobody where `own`, the source's, does not hold."""
+    verdict = own.judge(subject) if own else ""
+    told = (f"source: {verdict}",) if verdict else ()
+    if keeps_out(verdict):
+        return Routing((), filtered=told)
     reasons = {name: conditions[name].judge(subject) for name in processors if name in conditions}
-    kept = tuple(name for name in processors if not reasons.get(name))
-    return Routing(kept, filtered=tuple(f"{name}: {why}" for name, why in reasons.items() if why))
+    kept = tuple(name for name in processors if not keeps_out(reasons.get(name, "")))
+    return Routing(
+        kept, filtered=told + tuple(f"{name}: {why}" for name, why in reasons.items() if why)
+    )

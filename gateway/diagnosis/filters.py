@@ -12,7 +12,7 @@ from gateway.core.fields import MISSING, Fields
 from gateway.core.identity import readable
 from gateway.core.json_path import Subject
 from gateway.core.json_slices import slices
-from gateway.core.judging import Condition, Finding
+from gateway.core.judging import Condition, Finding, keeps_out
 from gateway.core.masking import SECRET_NAME, body_is_proof, masked_headers, proof_places
 from gateway.core.request import InboundRequest
 from gateway.core.routing import route, sift
@@ -25,11 +25,14 @@ SOURCE = "source"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One condition, tried on one event. `of` is `source`, or its processor's name."""
+    """One condition, tried on one event. `of` is `source`, or its processor's name.
+
+    `holds` is None where it cannot tell: the event is let through.
+    """
 
     of: str
     condition: str
-    holds: bool
+    holds: bool | None
     findings: tuple[Finding, ...]
 
 
@@ -71,7 +74,8 @@ def _sifted(event: Event, source: Source, processors: Mapping[str, Processor]) -
 
 def _tried(asked: Iterable[tuple[str, Condition]], subject: Subject) -> Iterator[Tried]:
     for of, condition in asked:
-        holds = not condition.judge(subject)
+        reason = condition.judge(subject)
+        holds = None if reason and not keeps_out(reason) else not reason
         yield Tried(of, str(condition), holds, tuple(condition.findings(subject)))
 
 

@@ -24,7 +24,7 @@ from gateway.ingest import Ending, Ingest
 from gateway.plugins import Event, Processor, Registry
 from gateway.routes import build_router
 from gateway.testing.clock import NOON, Clock
-from gateway.testing.deliveries import NOTHING, Given, run_delivery
+from gateway.testing.deliveries import MOST_RUNS, NOTHING, Given, run_delivery
 from gateway.testing.events import as_text, joined
 from gateway.testing.memory import Kept, MemoryLedger, Nobody, NoKeys
 from gateway.testing.requests import draw
@@ -105,10 +105,18 @@ class App:
         return self.sources[name]
 
     def run(self, *, clock: Clock | None = None, given: Given = NOTHING) -> list[DeliveryResult]:
-        """Every open delivery to its end, and those of what they emit."""
+        """Every open delivery to its end, and those of what they emit.
+
+        Raises AssertionError when that goes on for too long: it leads back to itself.
+        """
         results: list[DeliveryResult] = []
         while waiting := self._waiting():
             kept, name = waiting[0]
+            if len(results) == MOST_RUNS:
+                raise AssertionError(
+                    f"{MOST_RUNS} deliveries have run, and {name} still has more: "
+                    f"does {kept.event.type!r} lead to itself?"
+                )
             result, emitted = self._run(kept, self.processors[name], clock, given)
             kept.states[name] = result.state
             results.append(result)

@@ -199,6 +199,37 @@ def test_one_that_kills_its_process_is_poison(tmp_path: Path, redis_url: str) ->
         until(lambda: good_is_done(crew, "2"))
 
 
+def test_one_that_killed_a_process_of_its_own_takes_no_further_worker_down(
+    tmp_path: Path, redis_url: str
+) -> None:
+    with crew_of(tmp_path, redis_url, KILLS) as crew:
+        crew.accept("1", processors=["kills"])
+        assert crew.worker().process.wait(20) == 1
+        second = crew.worker()
+        until_told(second, "delivery.dead")
+        crew.accept("2", processors=["kills"])
+        until(lambda: crew.row("2").reason == "poison", 20)
+        assert second.process.poll() is None
+
+
+CRASHES = """
+import ctypes
+
+@registry.processor(source="github")
+def crashes(event: Event) -> None:
+    ctypes.string_at(0)
+"""
+
+
+def test_one_that_crashes_in_native_code_is_told_by_its_line(tmp_path: Path, redis_url: str) -> None:
+    with crew_of(tmp_path, redis_url, CRASHES) as crew:
+        crew.accept("1", processors=["crashes"])
+        first = crew.worker()
+        assert first.process.wait(20) < 0
+        line = line_of(crew, "ctypes.string_at(0)").rpartition(":")[2]
+        assert f'all.py", line {line} in crashes' in first.text()
+
+
 ENDLESS = """
 import asyncio, time
 

@@ -67,6 +67,14 @@ def test_a_delay_that_was_asked_for_is_kept_exactly_and_still_counts(
     assert last == Dead(DeadReason.EXHAUSTED)
 
 
+@given(policies, attempts, jitters, st.floats(0, 1e9))
+def test_a_deferral_waits_as_asked_and_never_uses_up_the_budget(
+    policy: RetryPolicy, attempt: int, jitter: float, asked: float
+) -> None:
+    decision = decide(AttemptOutcome.DEFERRED, attempt, policy, jitter, asked)
+    assert decision == Wait(asked, counted=False)
+
+
 @pytest.mark.parametrize("attempt", [1, 8, 99])
 def test_success_is_done_whichever_attempt_it_was(attempt: int) -> None:
     assert decide(AttemptOutcome.DONE, attempt, RetryPolicy(), 0.5) == Done()
@@ -76,6 +84,7 @@ def test_success_is_done_whichever_attempt_it_was(attempt: int) -> None:
     ("outcome", "reason"),
     [
         (AttemptOutcome.DISCARDED, DeadReason.DISCARDED),
+        (AttemptOutcome.GAVE_UP, DeadReason.GAVE_UP),
         (AttemptOutcome.PAYLOAD_MISMATCH, DeadReason.PAYLOAD_MISMATCH),
         (AttemptOutcome.PROCESSOR_MISSING, DeadReason.PROCESSOR_MISSING),
     ],
@@ -86,5 +95,6 @@ def test_what_can_never_succeed_is_dead_at_once(outcome: AttemptOutcome, reason:
 
 def test_every_outcome_of_an_attempt_is_decided() -> None:
     decided = {AttemptOutcome.DONE, AttemptOutcome.DISCARDED, AttemptOutcome.PAYLOAD_MISMATCH}
-    decided |= {AttemptOutcome.PROCESSOR_MISSING, *TRIED_AGAIN}
+    decided |= {AttemptOutcome.PROCESSOR_MISSING, AttemptOutcome.GAVE_UP}
+    decided |= {AttemptOutcome.DEFERRED, *TRIED_AGAIN}
     assert decided == set(AttemptOutcome), "a new outcome: say above whether it is tried again"

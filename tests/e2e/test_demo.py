@@ -38,9 +38,18 @@ def test_the_demo_ends_with_every_row_as_expected_and_leaves_no_process(place: P
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✗" not in done.stdout
     assert "outage over: replayed" in done.stdout
+    assert done.stdout.rstrip().endswith("as expected."), "the table is the last that is shown"
     left = subprocess.run(["pgrep", "-f", str(place)], capture_output=True, text=True, check=False)
     assert not left.stdout, "a process of the demo is still running"
     assert (place / ".hookline" / "dev.env").stat().st_mode & 0o077 == 0
+
+
+def test_the_demo_is_as_expected_beside_a_processor_of_ones_own(place: Path) -> None:
+    own = "from gateway.plugins import *\nregistry = Registry()\n"
+    own += '@registry.processor(source="github", events=["push", "star"])\ndef own(event: Event): ...\n'
+    (place / "processors" / "own.py").write_text(own)
+    done = hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_development_secrets_are_made_once_and_never_used_by_serve(place: Path) -> None:

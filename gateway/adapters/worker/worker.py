@@ -45,6 +45,7 @@ STRAYS_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 1.0  # after an error of the server
 EXIT_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 10.0
+ALONE_SECONDS: Final = 600.0  # for so long after a crash that was surely its own
 
 
 class HooklineWorker(Presence):
@@ -83,6 +84,7 @@ class HooklineWorker(Presence):
         self._runner = Runner()
         self._keeper = Keeper(app, url, self._leases.keys)
         self.farewell = Farewell(worker.grace, self._ringer.stop)
+        self._alone_until: dict[str, float] = {}
         self._in_doubt = self._opened = False
         self._next_tick = self._next_beat = self._next_strays = 0.0
 
@@ -188,12 +190,24 @@ class HooklineWorker(Presence):
             raise
         for row in rows:
             if isinstance(row, NotClaimed):
-                _note_unclaimed(row)
+                self._note_unclaimed(row)
             else:
                 self._start(row)
         self._note(endings)
         self._intake.bells += self._leases.give_up_crashed()
         return len(rows)
+
+    def _note_unclaimed(self, row: NotClaimed) -> None:
+        known = self._app.processors.get(row.processor)
+        facts = {"delivery": row.delivery, "processor": row.processor, "source": row.source}
+        if row.word in ("poison", "body_missing"):
+            # What kills a process leaves no traceback: where the processor stands is all we know.
+            where = known.origin if known and row.word == "poison" else None
+            logger().error("delivery.dead", reason=row.word, where=where, **facts)
+        elif row.word == "overtaken":
+            logger().info("delivery.overtaken", **facts)
+        elif row.word == "foreign":
+            logger().warning("queue.foreign_job", job=row.delivery)
 
     def _drained(self) -> bool:
         return not self._leases.held() and (self.suspended or self._intake.is_empty())
@@ -209,14 +223,19 @@ class HooklineWorker(Presence):
             ready = prepare(claimed, self._app.processors, limit, policy, steps)
             if not isinstance(ready, Ready):
                 self._conclude(claimed, ready, 0.0)
-            elif self._isolate or claimed.crashes or self._runner.abandoned >= self._concurrency:
-                # It took a process with it once; or too many here do not listen to their time limit.
+            elif self._runs_alone(claimed):
                 run_isolated(ready, self._inbox.put)
             else:
                 self._memory.note_run(claimed.processor)
                 self._runner.start(ready, self._inbox.put)
         except Exception as error:  # no further thread, for one
             self._conclude(claimed, NotBegun(f"{type(error).__name__}: {error}"), 0.0)
+
+    def _runs_alone(self, claimed: Claimed) -> bool:
+        """It took a process with it once, or its processor did a while ago, all alone; or too many here
+        do not listen to their time limit."""
+        suspect = claimed.crashes or time.monotonic() < self._alone_until.get(claimed.processor, 0.0)
+        return bool(self._isolate or suspect or self._runner.abandoned >= self._concurrency)
 
     def _collect(self, *, wait: bool) -> None:
         """Takes what came in: bells, and attempts that ended. Waits a moment when asked to.
@@ -234,10 +253,13 @@ class HooklineWorker(Presence):
                     case IsolatedEnd(ready, finish, seconds):
                         self._leases.ended(finish, seconds)
                         if finish.decision is None:
+                            until = time.monotonic() + ALONE_SECONDS
+                            self._alone_until[ready.processor.name] = until
                             logger().error(
                                 "attempt.crashed",
                                 delivery=finish.delivery,
                                 processor=ready.processor.name,
+                                where=ready.processor.origin,
                             )
                     case Ended(ready, error, seconds):
                         self._conclude(ready.claimed, error, seconds, ready.event.outbox)
@@ -294,23 +316,3 @@ class HooklineWorker(Presence):
         if now >= self._next_strays:
             self._next_strays = now + STRAYS_SECONDS
             self._intake.look_for_strays()
-
-
-def _note_unclaimed(row: NotClaimed) -> None:
-    if row.word in ("poison", "body_missing"):
-        logger().error(
-            "delivery.dead",
-            delivery=row.delivery,
-            reason=row.word,
-            processor=row.processor,
-            source=row.source,
-        )
-    elif row.word == "overtaken":
-        logger().info(
-            "delivery.overtaken",
-            delivery=row.delivery,
-            processor=row.processor,
-            source=row.source,
-        )
-    elif row.word == "foreign":
-        logger().warning("queue.foreign_job", job=row.delivery)

@@ -93,7 +93,9 @@ def _tests(tried: "Tried", source: "Source") -> Iterator[str]:
             yield f"    {_mark(each.held)} {printable(name + told)}"
 
 
-def _mark(holds: bool) -> str:
+def _mark(holds: bool | None) -> str:
+    if holds is None:
+        return click.style("?", fg="yellow")
     return click.style("✓", fg="green") if holds else click.style("✗", fg="red")
 
 
