@@ -1,5 +1,6 @@
-"""`python -m tests.chaos`: both campaigns of kills, one after the other, or `order`, that of lines.
-`scripts/chaos` runs it.
+"""`python -m tests.chaos`: both campaigns of kills, one after the other; `order`, that of lines;
+`mixed`, that of unlike processors; `sweep`, a fault at every command; `mutate`, bugs that all this must
+notice. `scripts/chaos` runs it.
 """
 
 import random
@@ -7,8 +8,9 @@ import sys
 
 import click
 
-from tests.chaos import gateway_kill, kill, order_kill
+from tests.chaos import gateway_kill, kill, mixed, mutate, order_kill
 from tests.chaos.rig import own_server
+from tests.chaos.sweep import campaign as sweep
 
 
 @click.group(invoke_without_command=True)
@@ -31,6 +33,9 @@ def main(context: click.Context, kills: int, deliveries: int, seed: int | None) 
 
 
 main.add_command(order_kill.main, "order")
+main.add_command(mixed.main, "mixed")
+main.add_command(sweep.main, "sweep")
+main.add_command(mutate.main, "mutate")
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,1 @@
+"""The sweep over every boundary between two Redis commands: `scripts/chaos sweep`, `campaign.py`."""
