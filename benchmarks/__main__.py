@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import drain, flat, ingest, latency, memory, reject, report, server, start
 from benchmarks.harness import Bench, Options, say
+from benchmarks.plot import picture
 from benchmarks.report import Table
 
 PARTS: dict[str, Callable[[Bench], list[Table]]] = {
@@ -23,8 +24,8 @@ PARTS: dict[str, Callable[[Bench], list[Table]]] = {
 }
 
 
-def parse(arguments: list[str]) -> tuple[list[str], Options, Path | None]:
-    """Which parts, how, and the file for the JSON."""
+def parse(arguments: list[str]) -> tuple[list[str], Options, Path | None, Path | None]:
+    """Which parts, how, and the files for the JSON and for the picture."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Measures Hookline and its peers."
     )
@@ -40,13 +41,15 @@ def parse(arguments: list[str]) -> tuple[list[str], Options, Path | None]:
     parser.add_argument("--webhooks", type=int, help="sent by `latency`")
     parser.add_argument("--only", action="append", metavar="NAME", help="peers whose name holds this")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every table and round there")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the rates there, as SVG")
     given = vars(parser.parse_args(arguments))
-    parts, quick, file = given.pop("part"), given.pop("quick"), given.pop("json")
+    parts, quick = given.pop("part"), given.pop("quick")
+    file, drawing = given.pop("json"), given.pop("plot")
     options = Options.quick() if quick else Options()
     given["only"] = tuple(given["only"] or ())
     changes = {name: value for name, value in given.items() if value is not None}
     chosen = list(PARTS) if "all" in parts else list(dict.fromkeys(parts))
-    return chosen, replace(options, **changes), file
+    return chosen, replace(options, **changes), file, drawing
 
 
 def run(parts: list[str], options: Options) -> tuple[dict[str, str], list[Table]]:
@@ -66,13 +69,15 @@ def run(parts: list[str], options: Options) -> tuple[dict[str, str], list[Table]
 
 def main() -> int:
     """0 when every figure can be believed, else 1."""
-    parts, options, file = parse(sys.argv[1:])
+    parts, options, file, drawing = parse(sys.argv[1:])
     facts, tables = run(parts, options)
     print(*(f"{name}: {fact}" for name, fact in facts.items()), sep="\n", end="\n\n")
     print("\n\n".join(report.render(table) for table in tables))
     if file:
         found = {"facts": facts, "tables": [table.as_json() for table in tables]}
         file.write_text(json.dumps(found, indent=2) + "\n")
+    if drawing:
+        drawing.write_text(picture(tables), encoding="utf-8")
     return int(any(table.doubted for table in tables))
 
 

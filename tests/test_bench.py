@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,10 +18,12 @@ from benchmarks.harness import Bench, Options
 from benchmarks.ingest import measure
 from benchmarks.load import Load, Plan, judge, run_process
 from benchmarks.peers.hookline import SOURCE, Hookline
+from benchmarks.plot import OTHERS, OURS, picture
 from benchmarks.processes import cpu_seconds, free_port, listening, memory_mb
 from benchmarks.report import Row, Table, medians, render
 
 PATH = peers.BARE.path
+SVG = "{http://www.w3.org/2000/svg}"
 SOUND = Load(seconds=1.0, statuses={"200": 8}, lost=0, p50_ms=1.0, p99_ms=2.0, cpu_seconds=0.1)
 
 
@@ -240,3 +243,13 @@ def test_start_is_measured_until_readiness(bench: Bench) -> None:
     assert row.faults == ()
     assert row.figures["ready ms"] > 0
     assert row.figures["RSS MB"] > 1
+
+
+def test_the_picture_has_a_bar_for_each_peer_and_hooklines_in_colour() -> None:
+    rows = [Row("node <b>", {"req/s": 50.0}), Row("hookline", {"req/s": 100.0})]
+    drawn = picture([Table("ingest", rows, "node <b>", ("req/s",)), Table("steady", rows)])
+    bars = [each for each in ElementTree.fromstring(drawn).iter(f"{SVG}rect") if each.get("x")]
+    widths = {each.get("fill"): int(each.get("width", "0")) for each in bars}
+    assert widths[OURS] == 2 * widths[OTHERS]
+    assert len(bars) == 2  # what was held at one rate is no race
+    assert "node <b>" in [each.text for each in ElementTree.fromstring(drawn).iter(f"{SVG}text")]

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 
 import click
 
@@ -19,8 +18,14 @@ from gateway.cli.shared.server import url_or_exit
 @click.option("--workers", type=click.IntRange(1, 128), help="Processes (default: server.workers).")
 @click.option("--admin-port", type=int, help="Port of the admin app (default: admin.port).")
 @click.option("--fd", type=int, hidden=True, help="Serve an inherited socket: one child of several.")
+@click.option("--parent", type=int, hidden=True, help="A pipe that ends when the parent does.")
 def command(
-    host: str | None, port: int | None, workers: int | None, admin_port: int | None, fd: int | None
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    admin_port: int | None,
+    fd: int | None,
+    parent: int | None,
 ) -> None:
     """Run the gateway that providers call.
 
@@ -37,7 +42,7 @@ def command(
     url = url_or_exit(app)
     parts = Parts(app, url, build_deployment, lambda: load_application(current_place()))
     if fd is not None:
-        run_gateway(parts, socket.socket(fileno=fd), None, parent=sys.stdin.fileno())
+        run_gateway(parts, socket.socket(fileno=fd), None, parent=parent)
         return
     _refuse_weak_redis(app, url)
     _refuse_useless_spool(app)

@@ -41,6 +41,8 @@ class _Supervisor:
         self._children: set[asyncio.subprocess.Process] = set()
         self._app = parts.app
         self._stopping = asyncio.Event()
+        # Its other end is in this process only: when we are gone, however, the children read its end.
+        self._alive, self._mine = os.pipe()
 
     async def run(self, admin: socket.socket) -> None:
         settings = self._app.config.settings
@@ -68,9 +70,9 @@ class _Supervisor:
         while not self._stopping.is_set():
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway", "serve", "--fd", str(fd)),
-                pass_fds=(fd,),
+                *("--parent", str(self._alive)),
+                pass_fds=(fd, self._alive),
                 env=environ,
-                stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone
             )
             self._children.add(child)
             if self._stopping.is_set():  # told to stop while it was being born: nobody told the child
