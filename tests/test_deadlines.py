@@ -80,6 +80,25 @@ def test_a_cancelling_from_outside_stays_one() -> None:
     run(main)
 
 
+def test_a_cancelling_from_outside_at_the_same_moment_goes_on() -> None:
+    async def main() -> None:
+        limits: list[within] = []
+
+        async def limited() -> None:
+            with within(5) as limit:
+                limits.append(limit)
+                await never()
+
+        task = asyncio.ensure_future(limited())
+        await asyncio.sleep(0)
+        limits[0].expire()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main)
+
+
 def test_an_error_of_the_block_stays_itself() -> None:
     async def main() -> None:
         with pytest.raises(KeyError), within(5):

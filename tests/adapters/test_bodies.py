@@ -86,3 +86,8 @@ def test_beyond_all_together_a_caller_is_told_to_come_again() -> None:
     assert rig.events == []
     assert set(rig.counted()) == {"shop|overloaded|"}
     assert rig.lines[0]["log_level"] == "error"
+
+
+def test_what_was_answered_is_no_longer_held() -> None:
+    rig = Rig(limits=Limits(max_in_flight=10))
+    assert [rig.call(body=b'{"a":1}').status for _ in range(5)] == [401] * 5

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import Call, T
@@ -51,17 +51,12 @@ class ScriptLine:
         await self._connection.disconnect(nowait=True)
 
     async def _ask(self, *command: bytes | str | int | float) -> Any:
+        """redis-py drops a connection on which anything went wrong: an answer that may yet come would
+        be taken for the next call's."""
         connection = self._connection
-        try:
-            # It was closed meanwhile, or answers late.
-            if connection.is_connected and await connection.can_read():
-                await connection.disconnect(nowait=True)
-            await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
-            packed = pack_command(command)  # type: ignore[arg-type]  # hiredis' stub says one argument
-            await connection.send_packed_command([packed], check_health=False)
-            return await connection.read_response(timeout=math.inf)
-        except ResponseError:
-            raise
-        except BaseException:  # an answer may yet come, and would be taken for the next call's
+        if connection.is_connected and await connection.can_read():  # it was closed meanwhile
             await connection.disconnect(nowait=True)
-            raise
+        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
+        packed = pack_command(command)  # type: ignore[arg-type]  # hiredis' stub says one argument
+        await connection.send_packed_command([packed], check_health=False)
+        return await connection.read_response(timeout=math.inf)
