@@ -7,7 +7,7 @@ blocks it, they are opened anew on the next one, and closed on the old one when 
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gateway.logs import logger
 from gateway.plugins.lifespan import Lifespan
@@ -110,7 +110,8 @@ class LoopLifespans:
     async def _enter(self, stack: AsyncExitStack, lifespan: Lifespan) -> Any:
         limit = asyncio.timeout(OPEN_SECONDS)
         try:
-            manager: AbstractAsyncContextManager[Any] = lifespan.open()  # type: ignore[assignment]
+            # `_wanted` has none but async ones, which their type does not tell.
+            manager = cast("AbstractAsyncContextManager[Any]", lifespan.open())
             async with limit:
                 return await stack.enter_async_context(manager)
         except BaseException as error:
