@@ -95,6 +95,19 @@ def test_a_late_holder_may_still_finish_while_nobody_else_has_claimed(rig: Rig) 
     assert rig.scan("rq:job:*") == []
 
 
+def test_a_renewal_that_comes_after_giving_up_does_not_bring_the_lease_back(rig: Rig) -> None:
+    """A worker's keeper may have asked for what its main thread gives up at that moment."""
+    rig.accept("1")
+    held = rig.run_one()
+    give_up = ledger.renew([(held.delivery, held.fence)], 0)
+    assert (rig.run(give_up), renew(rig, held), rig.run(give_up)) == ([True], [False], [True])
+    assert rig.raw("ZSCORE", rig.keys.pending("github"), DELIVERY) <= rig.now()
+    (next_holder,) = rig.claim(taken=[(held.delivery, "")])
+    assert isinstance(next_holder, Claimed)
+    assert (next_holder.fence, next_holder.crashes) == (held.fence + 1, 1)
+    assert renew(rig, next_holder) == [True]
+
+
 def test_renewing_moves_the_end_of_the_lease_and_the_next_look(rig: Rig) -> None:
     rig.accept("1", "2")
     first, second = rig.run_one(), rig.run_one()

@@ -79,7 +79,7 @@ def claim(
 
 
 def renew(leases: Iterable[tuple[str, int]], lease_ms: int) -> Call[list[bool]]:
-    """Whether each (delivery, fence) is still ours."""
+    """Whether each (delivery, fence) is still ours. With 0 ms they are given up, for good."""
     flat = [item for lease in leases for item in lease]
     return Call(scripts.RENEW, (lease_ms, *flat), lambda reply: [bool(flag) for flag in reply])
 

@@ -7,7 +7,7 @@
 --     w dedup window, k retention, n number of deliveries, o how many of them are not done,
 --     x its proof (only where the provider's id is not signed), h 1 where a delivery has steps;
 --     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence, Iq ring number, Ir reason,
---     It since when due (pending) | lease ends (leased) | next attempt (waiting) | ended (done, dead)
+--     It since when due (pending) | lease ends (leased; 0: given up) | next attempt (waiting) | ended (done, dead)
 --        | since when it stands in line (blocked);
 --     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
 --     Iv version (a kind and digits; only where a newer one may overtake it)
