@@ -34,29 +34,27 @@ def hookline(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_ends_with_every_row_as_expected_and_leaves_no_process(place: Path) -> None:
-    done = hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "✗" not in done.stdout
-    assert "outage over: replayed" in done.stdout
-    assert done.stdout.rstrip().endswith("as expected."), "the table is the last that is shown"
-    left = subprocess.run(["pgrep", "-f", str(place)], capture_output=True, text=True, check=False)
-    assert not left.stdout, "a process of the demo is still running"
-    assert (place / ".hookline" / "dev.env").stat().st_mode & 0o077 == 0
-
-
-def test_the_demo_is_as_expected_beside_a_processor_of_ones_own(place: Path) -> None:
+    """Also the second time, beside a processor of one's own. Its secrets are made once, and serve has none."""
+    secrets = place / ".hookline" / "dev.env"
+    first = the_demo(place)
+    made = secrets.read_text()
+    assert secrets.stat().st_mode & 0o077 == 0
     own = "from gateway.plugins import *\nregistry = Registry()\n"
     own += '@registry.processor(source="github", events=["push", "star"])\ndef own(event: Event): ...\n'
     (place / "processors" / "own.py").write_text(own)
-    done = hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_development_secrets_are_made_once_and_never_used_by_serve(place: Path) -> None:
-    hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
-    first = (place / ".hookline" / "dev.env").read_text()
-    hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
-    assert (place / ".hookline" / "dev.env").read_text() == first
+    for shown in (first, the_demo(place)):
+        assert "✗" not in shown
+        assert "outage over: replayed" in shown
+        assert shown.rstrip().endswith("as expected."), "the table is the last that is shown"
+    assert secrets.read_text() == made
     served = hookline(place, "serve")
     assert served.returncode == 78
     assert "GITHUB_WEBHOOK_SECRET is not set" in served.stderr
+
+
+def the_demo(place: Path) -> str:
+    done = hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = subprocess.run(["pgrep", "-f", str(place)], capture_output=True, text=True, check=False)
+    assert not left.stdout, "a process of the demo is still running"
+    return done.stdout
