@@ -34,7 +34,7 @@ def hookline(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_ends_with_every_row_as_expected_and_leaves_no_process(place: Path) -> None:
-    """Also the second time, beside a processor of one's own. Its secrets are made once, and serve has none."""
+    """Also the second time, beside a processor of one's own. Secrets are made once; serve has none."""
     secrets = place / ".hookline" / "dev.env"
     first = the_demo(place)
     made = secrets.read_text()
