@@ -65,6 +65,7 @@ end
 -- costs far more than its arguments. Only for what nothing else in the call reads.
 local put_off, tallies, most_put_off = {}, {}, 4000
 local sources = {} -- that an event was stored for
+local bells = {} -- by queue: the jobs that go into it, and how often it was rung before
 local function later(name, call)
   local known = put_off[name]
   if known and #known < most_put_off then return known end
@@ -103,6 +104,14 @@ local function do_now()
     tallies[name] = nil
   end
   for source in pairs(sources) do redis.call('SADD', prefix .. ':sources', source) end
+  for queue, jobs in pairs(bells) do
+    redis.call('SADD', rq .. ':queues', rq .. ':queue:' .. queue)
+    for first = 1, #jobs, most_put_off do
+      redis.call('RPUSH', rq .. ':queue:' .. queue, unpack(jobs, first, math.min(#jobs, first + most_put_off - 1)))
+    end
+    redis.call('INCRBY', prefix .. ':rings:' .. queue, #jobs)
+    bells[queue] = nil
+  end
 end
 
 -- A server that is out of memory refuses what takes more of it, unless the script has begun to write.
@@ -141,14 +150,23 @@ local function write_job(job, queue, entry, delivery, processor, status)
     'timeout', '-1', 'result_ttl', '0', 'failure_ttl', '86400')
 end
 
--- Rings RQ: "look at this delivery now". The number of this look makes the job id, so that what RQ
--- still has to write about the look before can not touch this one.
+-- Puts a job into its queue at the end of this call. The number of this ring.
+local function push(job, queue)
+  local jobs = bells[queue]
+  if not jobs then
+    jobs = {before = tonumber(redis.call('GET', prefix .. ':rings:' .. queue) or '0')}
+    bells[queue] = jobs
+  end
+  jobs[#jobs + 1] = job
+  return jobs.before + #jobs
+end
+
+-- Rings RQ at the end of this call: "look at this delivery now". The number of this look makes the job id, so
+-- that what RQ still has to write about the look before can not touch this one.
 local function ring(id, number, delivery, queue, processor, look)
   local job = delivery .. '-' .. look
   write_job(job, queue, 'look', delivery, processor, 'queued')
-  redis.call('SADD', rq .. ':queues', rq .. ':queue:' .. queue)
-  redis.call('RPUSH', rq .. ':queue:' .. queue, job)
-  redis.call('HSET', event_key(id), number .. 'q', redis.call('INCR', prefix .. ':rings:' .. queue))
+  redis.call('HSET', event_key(id), number .. 'q', push(job, queue))
 end
 
 -- Whether ring number `ring_number` still lies in the queue. A queue is first in, first out, and every

@@ -29,34 +29,56 @@ local function storing()
   local function store(at)
     local id, source, queue, proof = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
     local processors, record = tonumber(ARGV[at + 11]), event_key(id)
-    redis.call('HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
-      'z', ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors)
+    local first = 'dlv_' .. string.sub(id, 5) .. '-'
+    -- One command for all of it: a command costs far more than its arguments.
+    local fields = {'HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
+      'z', ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors}
+    local many = #fields
+    local function add(name, value)
+      fields[many + 1], fields[many + 2] = name, value
+      many = many + 2
+    end
     if proof ~= '' then
-      redis.call('HSET', record, 'x', proof)
+      add('x', proof)
       redis.call('SET', proof_key(proof), string.sub(id, 5))
     end
+    local turns = at + 12 + processors
+    local turn, last_turn = turns + 1, turns + 4 * tonumber(ARGV[turns])
+    for number = 1, processors do
+      local processor = ARGV[at + 11 + number]
+      add(number .. 'p', processor)
+      add(number .. 's', 'pending')
+      add(number .. 'a', 0)
+      add(number .. 'c', 0)
+      add(number .. 'f', 0)
+      add(number .. 't', now)
+      if turn < last_turn and ARGV[turn] == tostring(number) then
+        turn = turn + 4
+      else
+        zadd_later(prefix .. ':pending:' .. source, now + look_ms, first .. number)
+        write_job(first .. number .. '-1', queue, 'look', first .. number, processor, 'queued')
+        add(number .. 'q', push(first .. number .. '-1', queue))
+      end
+      if many > most_put_off then
+        redis.call(unpack(fields))
+        fields, many = {'HSET', record}, 2
+      end
+    end
+    if many > 2 then redis.call(unpack(fields)) end
     redis.call('SET', body_key(id), ARGV[at + 8])
     zadd_later(prefix .. ':events:' .. source, now, id)
     sources[source] = true
-    local turns = at + 12 + processors
-    local turn, last_turn, overtaken = turns + 1, turns + 4 * tonumber(ARGV[turns]), 0
-    for number = 1, processors do
-      local delivery, processor = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number, ARGV[at + 11 + number]
-      redis.call('HSET', record, number .. 'p', processor, number .. 's', 'pending', number .. 'a', 0,
-        number .. 'c', 0, number .. 'f', 0, number .. 't', now)
-      local state = 'pending'
-      if turn < last_turn and ARGV[turn] == tostring(number) then
-        state = enter(id, tostring(number), delivery, source, processor, ARGV[at + 5], turn + 1)
-        turn = turn + 4
-      end
+    for each = turns + 1, last_turn, 4 do
+      local number = ARGV[each]
+      local processor = ARGV[at + 11 + tonumber(number)]
+      local state = enter(id, number, first .. number, source, processor, ARGV[at + 5], each + 1)
       if state == 'pending' then
-        zadd_later(prefix .. ':pending:' .. source, now + look_ms, delivery)
-        ring(id, tostring(number), delivery, queue, processor, 1)
+        zadd_later(prefix .. ':pending:' .. source, now + look_ms, first .. number)
+        ring(id, number, first .. number, queue, processor, 1)
       elseif state == 'done' then
-        overtaken = overtaken + 1
+        end_if_all_done(id)
       end
     end
-    for _ = 1, overtaken do end_if_all_done(id) end
   end
 
   -- Where the next event's ARGV begin.

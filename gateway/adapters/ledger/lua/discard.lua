@@ -14,4 +14,5 @@ for i = 2, #ARGV do
     replies[#replies + 1] = of[1] or 'missing'
   end
 end
+do_now()
 return replies

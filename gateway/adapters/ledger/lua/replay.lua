@@ -6,4 +6,5 @@ for i = 3, #ARGV do
   local id, number, delivery = parse(ARGV[i])
   replies[#replies + 1] = id and revive(id, number, delivery, ARGV[2] == '1') or 'missing'
 end
+do_now()
 return replies

@@ -67,4 +67,5 @@ for i = 3, #ARGV do
   local lines = redis.call('ZRANGEBYSCORE', prefix .. ':pending:' .. ARGV[i], FAR, FAR + now, 'LIMIT', 0, most_lines)
   for _, delivery in ipairs(lines) do look_after(ARGV[i], delivery) end
 end
+do_now()
 return {looked, rung}
