@@ -30,6 +30,8 @@ SLICE = (
     "stock/BLMOVE#1/after/kill",
     "stock/finish#1/after/on",
     "stock/finish#1/before/kill",
+    "replay/replay#1/after/on",
+    "replay/replay#2/after/kill",
     "rq-two/BLPOP#1/after/kill",
 )
 

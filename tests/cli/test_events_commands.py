@@ -447,8 +447,8 @@ def on_a_terminal(hookline: Console, answer: str, *args: str) -> tuple[int, str]
     seen, asked, deadline = b"", math.inf, time.monotonic() + 20
     while time.monotonic() < deadline:
         if answer == "^C" and time.monotonic() > asked:
-            # A signal that comes just before the read is only seen after it: press again, as people do. Not
-            # while it ends, which the signal would cut off.
+            # A signal that comes just before the read is only seen after it: press again, as people do.
+            # But not while it ends, which the signal would cut off.
             process.send_signal(signal.SIGINT)
             asked = time.monotonic() + 4.0
         if not select.select([ours], [], [], 0.05)[0]:

@@ -21,7 +21,7 @@ from redis import Redis
 
 from tests.chaos.proxy import TEXTS
 from tests.chaos.rig import own_server
-from tests.chaos.sweep import gateway, plain, worker
+from tests.chaos.sweep import gateway, plain, replay, worker
 from tests.chaos.sweep.bench import Bench, Workshop
 from tests.chaos.sweep.case import OURS, PLAIN, Case, Outcome, Subject, cases_at
 from tests.chaos.sweep.tally import Tally
@@ -56,6 +56,8 @@ async def attempt(workshop: Workshop, subject: Subject, case: Case | None) -> tu
             watch = asyncio.create_task(_longest_standstill())
             if subject is Subject.GATEWAY:
                 outcome = await gateway.attempt(bench)
+            elif subject is Subject.REPLAY:
+                outcome = await replay.attempt(bench)
             elif subject in PLAIN:
                 outcome = await plain.attempt(bench, subject)
             else:

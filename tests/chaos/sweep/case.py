@@ -28,6 +28,7 @@ class Subject(StrEnum):
     GATEWAY = "gateway"
     WORKER = "worker"  # hookline worker
     STOCK = "stock"  # rq worker, running our jobs
+    REPLAY = "replay"  # hookline replay
     RQ = "rq"  # rq worker on one queue, running plain jobs
     RQ_RETRY = "rq-retry"  # that, with Retry(max=3)
     RQ_TWO = "rq-two"  # on two queues
@@ -35,7 +36,7 @@ class Subject(StrEnum):
     ENQUEUE = "enqueue"  # Queue.enqueue
 
 
-OURS: Final = (Subject.GATEWAY, Subject.WORKER, Subject.STOCK)
+OURS: Final = (Subject.GATEWAY, Subject.WORKER, Subject.STOCK, Subject.REPLAY)
 PLAIN: Final = tuple(each for each in Subject if each not in OURS)
 
 

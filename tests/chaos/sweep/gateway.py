@@ -126,7 +126,7 @@ async def _until_spool_is_drained(street: Street) -> None:
 def judge(street: Street) -> Outcome:
     bench = street.bench
     acknowledged, stored = street.acknowledged(), street.stored()
-    runs = Counter(_run_all(bench))
+    runs = Counter(run_all(bench))
     statuses: Counter[int] = sum(street.answers.values(), Counter())
     outcome = Outcome(struck=bench.struck is not None)
     outcome.figures.update(
@@ -168,7 +168,7 @@ def _faults(
         yield f"{len(stored)} events are stored, {listed} are listed"
 
 
-def _run_all(bench: Bench) -> Iterator[tuple[str, str]]:
+def run_all(bench: Bench) -> Iterator[tuple[str, str]]:
     """Claims and finishes, as a worker does, until nothing comes."""
     while rows := bench.rig.claim(*((source, 100) for source in SOURCES)):
         for row in rows:

@@ -83,6 +83,7 @@ def _import_everything() -> None:
     import gateway.adapters.http.server
     import gateway.adapters.worker.watchdog
     import gateway.adapters.worker.worker
+    import gateway.cli.replay
     import gateway.cli.serve
     import gateway.cli.worker
     import gateway.jobs
