@@ -50,7 +50,8 @@ async def a_workshop() -> AsyncIterator[Workshop]:
 
 
 async def attempt(workshop: Workshop, subject: Subject, case: Case | None) -> tuple[Outcome, Bench]:
-    """Once; again, and that is counted, where a fault may be due to a machine that stood still."""
+    """Once; again, and that is counted, where a machine that stood still may have broken a rule, or the
+    command that was to be harmed did not come."""
     for again in range(TRIES):
         async with Bench(workshop, case) as bench:
             watch = asyncio.create_task(_longest_standstill())
@@ -64,8 +65,9 @@ async def attempt(workshop: Workshop, subject: Subject, case: Case | None) -> tu
                 outcome = await worker.attempt(bench, subject)
             watch.cancel()
             (stood,) = await asyncio.gather(watch, return_exceptions=True)
-            outcome.figures["tried again: the machine stood still"] = again
-            if not outcome.untimely or isinstance(stood, BaseException) or stood < STILL_SECONDS:
+            outcome.figures["tried again: the machine stood still, or no fault came"] = again
+            still = not isinstance(stood, BaseException) and stood >= STILL_SECONDS
+            if (outcome.struck or not case) and not (outcome.untimely and still):
                 break
     outcome.faults += outcome.untimely
     return outcome, bench

@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Final
 
+from gateway.adapters.spool.slots import survey
 from gateway.core.delivery import Claimed
 from gateway.core.event import event_id
 from tests.chaos.sweep.bench import Bench
@@ -26,6 +27,7 @@ PAUSE_SECONDS: Final = 0.03
 PATIENCE_SECONDS: Final = 2.0
 UNDISTURBED_SECONDS: Final = 2.5
 LONGEST_SECONDS: Final = 9.0  # until a command that is polled comes again
+DRAIN_SECONDS: Final = 30.0
 NO_ANSWER: Final = 0
 Answers = dict[tuple[str, str], Counter[int]]
 """By source and id: the statuses; NO_ANSWER where none came."""
@@ -117,7 +119,7 @@ async def _until_over(street: Street) -> None:
 
 
 async def _until_spool_is_drained(street: Street) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline and not street.acknowledged() <= street.stored():
         await asyncio.sleep(0.1)
         street.look_after()
@@ -139,6 +141,10 @@ def judge(street: Street) -> Outcome:
             "stored, and never answered 200": len(stored - acknowledged),
         }
     )
+    kept = sum(survey(bench.folder / "spool").requests.values())
+    if kept and len(acknowledged - stored) <= kept:
+        outcome.untimely.append(f"{kept} are still in the spool")
+        acknowledged &= stored
     outcome.faults += _faults(bench, acknowledged, stored, runs)
     others = {status: many for status, many in statuses.items() if status not in (200, 503, NO_ANSWER)}
     if others:
