@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.adapters.spool.drain import AT_ONCE, STUCK_SECONDS, Drainer
+from gateway.adapters.spool.drain import AT_ONCE, FIRST_STUCK_SECONDS, STUCK_SECONDS, Drainer
 from gateway.adapters.spool.store import Store
 from gateway.core.event import Arrival
 from gateway.core.outcomes import Acceptance
@@ -122,6 +122,43 @@ def test_a_request_that_the_ledger_alone_does_not_take_holds_up_nobody(rig: Rig)
     rig.now += STUCK_SECONDS
     rig.steps(9)
     assert rig.store.many == 0
+
+
+def test_a_request_that_failed_once_is_tried_again_after_a_second(rig: Rig) -> None:
+    """The connection was cut at that very moment: nothing is wrong with it."""
+    fill(rig, *"123")
+    rig.ledger.refuses = {"2"}
+    rig.steps(9)
+    rig.ledger.refuses = set()
+    rig.now += FIRST_STUCK_SECONDS
+    rig.steps(9)
+    assert rig.store.many == 0
+
+
+def test_a_request_that_is_never_taken_waits_twice_as_long_each_time(rig: Rig) -> None:
+    rig.ledger.refuses = {"0"}
+    fill(rig, "0")
+    with capture_logs() as lines:
+        for number in range(1, 10):
+            fill(rig, f"{number}-a", f"{number}-b")
+            rig.steps(9)
+            rig.now += STUCK_SECONDS
+    waits = [line["again_in_s"] for line in lines]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_what_comes_in_meanwhile_is_not_taken_for_corrupt(rig: Rig) -> None:
+    fill(rig, *"12")
+
+    async def beside_others(function: Any, *args: Any) -> Any:
+        if function == rig.store.oldest:
+            fill(rig, "3")
+        return function(*args)
+
+    rig.drainer.run = beside_others
+    with capture_logs() as lines:
+        rig.step()
+    assert lines == []
 
 
 def test_requests_of_a_source_that_is_gone_stay_and_hold_up_nobody(rig: Rig) -> None:

@@ -15,6 +15,7 @@ from gateway.logs import logger
 from gateway.ports import Ledger
 
 AT_ONCE: Final = 128
+FIRST_STUCK_SECONDS: Final = 1.0
 STUCK_SECONDS: Final = 60.0
 
 Run = Callable[..., Awaitable[Any]]  # carries out a function of the store, where that may be done
@@ -25,7 +26,8 @@ class Drainer:
     """Of one store. `sources` are those of now: what is kept of another one stays.
 
     A request that the ledger alone does not take must not hold up the others: after a failure they are
-    tried one by one, and one that fails right after another was taken waits a minute.
+    tried one by one, and one that fails right after another was taken waits: at first a second, for the
+    server may have been away for just that one, then twice as long each time, a minute at most.
     """
 
     store: Store
@@ -37,6 +39,7 @@ class Drainer:
     _answered: bool = True
     _suspects: set[int] = field(default_factory=set)
     _stuck: dict[int, float] = field(default_factory=dict)
+    _waits: dict[int, float] = field(default_factory=dict)
 
     @property
     def answered(self) -> bool:
@@ -67,11 +70,11 @@ class Drainer:
         # In an outage another one each time: the oldest may be what is wrong.
         passed = set() if self._answered else self._suspects
         most = AT_ONCE if self._answered and not self._suspects else 1
-        before = self.store.many
+        before = self.store.corrupt
         batch: list[Kept] = await self.run(
             self.store.oldest, tuple(self.sources), most, {*self._stuck, *passed}
         )
-        if corrupt := before - self.store.many:
+        if corrupt := self.store.corrupt - before:
             logger().error("spool.corrupt", requests=corrupt, file=str(self.store.path))
         if not batch and passed:
             self._suspects.clear()
@@ -94,11 +97,19 @@ class Drainer:
     def _judge(self, batch: Sequence[Kept], taken: Sequence[Kept]) -> None:
         done = {each.number for each in taken}
         failed = {each.number for each in batch} - done
+        for number in done:
+            self._waits.pop(number, None)
         alone = len(batch) == 1
         if failed and alone and self._answered and failed <= self._suspects:
-            self._stuck[batch[0].number] = self.clock() + STUCK_SECONDS
-            self._suspects -= failed
-            logger().error("spool.stuck", source=batch[0].source, number=batch[0].number)
+            self._wait(batch[0])
             return
         self._suspects = (self._suspects | failed) - done
         self._answered = bool(done)
+
+    def _wait(self, kept: Kept) -> None:
+        """It was tried alone, right after another one was taken."""
+        wait = min(self._waits.get(kept.number, FIRST_STUCK_SECONDS), STUCK_SECONDS)
+        self._stuck[kept.number] = self.clock() + wait
+        self._waits[kept.number] = 2 * wait
+        self._suspects.discard(kept.number)
+        logger().error("spool.stuck", source=kept.source, number=kept.number, again_in_s=wait)

@@ -51,6 +51,7 @@ class Store:
         self._db = _connect(path)
         found = self._db.execute("SELECT count(*), total(size) FROM kept").fetchone()
         self.many, self.size = int(found[0]), int(found[1])
+        self.corrupt = 0  # set aside by this process
 
     def add(self, records: Sequence[Packed]) -> None:
         """All are durable when this returns, in one fsync."""
@@ -116,6 +117,7 @@ class Store:
             self._db.executemany(SET_ASIDE, marks)
             gone = self._delete(numbers)
         self._forget(gone)
+        self.corrupt += len(gone)
 
     def _delete(self, numbers: Collection[int]) -> list[int]:
         """The sizes of those that were there."""

@@ -83,10 +83,12 @@ class SpoolTask:
         """Whether Redis answered."""
         store: Store = await self._spool.run(Store, slot.path)
         tell_damage(store)
+        answered = True
         try:
-            return await self._drain(self._drainer_of(store), patient=False)
+            answered = await self._drain(self._drainer_of(store), patient=False)
+            return answered
         finally:
-            if store.many:
+            if store.many and answered:  # else it is Redis that is away, not the file that is odd
                 self._later[slot.path] = time.monotonic() + LATER_SECONDS
             await self._spool.run(_close, store)
 
