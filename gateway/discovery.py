@@ -6,6 +6,7 @@ to start, saying which, where and why.
 
 import importlib
 import importlib.metadata
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -52,8 +53,14 @@ def _from_folder(directory: Path, faults: list[Fault]) -> Iterable[Found]:
         return
     if _import(directory.resolve().name, directory / "__init__.py", directory, faults) is None:
         return
-    for path in sorted(directory.glob("[!.]*.py")):  # editors leave .#name.py
-        if path.stem == "__init__":
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError as error:  # `glob` would find nothing, and each delivery would be a dead letter
+        problem = f"cannot be read: {error.strerror}"
+        faults.append(Fault(str(directory), "", problem, "let the user that this runs as read it"))
+        return
+    for path in (directory / name for name in names if name[0] != "." and name.endswith(".py")):
+        if path.stem == "__init__":  # editors leave .#name.py
             continue
         module = _import(f"{directory.resolve().name}.{path.stem}", path, directory, faults)
         registry = getattr(module, "registry", None)

@@ -16,7 +16,7 @@ from gateway.core.fields import Fields
 from gateway.core.handshake import Answer, Proof, answer
 from gateway.core.identity import identify
 from gateway.core.key_request import wanted
-from gateway.core.outcomes import Acceptance, Ignored, Outcome, Refusal
+from gateway.core.outcomes import Absence, Acceptance, Ignored, Outcome, Overload, Refusal
 from gateway.core.reply import Reply, ReplyTemplate
 from gateway.core.request import InboundRequest
 from gateway.core.routing import Router, Routing
@@ -27,7 +27,9 @@ from gateway.ports import (
     FetchedKeys,
     Ledger,
     Lessons,
+    NoPressure,
     NoSpool,
+    Pressure,
     Quota,
     RefusedRequests,
     Spool,
@@ -53,13 +55,15 @@ class Ending:
     key_index: int | None = None
     quarantined: bool = False
     filtered: tuple[str, ...] = ()
+    absence: Absence | None = None
+    overload: Overload | None = None
 
     @property
     def reason(self) -> str:
         """Of a closed list, for logs and metrics; empty where the outcome says it all."""
         if self.outcome is Outcome.IGNORED and self.filtered:
             return Ignored.FILTERED
-        return str(self.refusal or self.acceptance or "")
+        return str(self.refusal or self.absence or self.overload or self.acceptance or "")
 
     @property
     def event(self) -> Event | None:
@@ -94,6 +98,7 @@ class Ingest:
     key_deadline: float = 2.5
     spool: Spool = NoSpool()
     latest: float = 1.4
+    pressure: Pressure = NoPressure()
 
     async def receive(self, request: InboundRequest, source: Source) -> Ending:
         """Never raises for anything a caller can send. Unavailable is an outcome, not an error."""
@@ -106,8 +111,9 @@ class Ingest:
             if isinstance(verified, Refusal):
                 return await self._refuse(request, source, verified)
             return await self._believed(verified, source)
-        except (Unavailable, TimeoutError):
-            return Ending(Outcome.UNAVAILABLE)
+        except (Unavailable, TimeoutError) as error:
+            absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
+            return Ending(Outcome.UNAVAILABLE, absence=absence)
 
     async def _believed(self, verified: VerifiedRequest, source: Source) -> Ending:
         # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
@@ -117,6 +123,9 @@ class Ingest:
             return Ending(Outcome.HANDSHAKE, reply=found.reply, key_index=verified.key_index)
         if verified.request.method != "POST":
             return Ending(Outcome.METHOD_NOT_ALLOWED)
+        # Only now: to who has proven nothing, what goes on here is not told.
+        if overload := self.pressure.of(source):
+            return Ending(Outcome.OVERLOADED, overload=overload)
         if source.spool:
             return await self._accept_or_keep(verified, source)
         return await self._accept(verified, source)

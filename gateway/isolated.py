@@ -13,8 +13,12 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, Final
 
+from redis.exceptions import RedisError
+
+from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_clients import blocking_client
 from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.scripts import run
 from gateway.adapters.ledger.steps import StepStore
 from gateway.adapters.worker.isolation import NOT_STARTED, dump_finish, load_order, watch_parent
 from gateway.adapters.worker.lifespans import LifespanFailed
@@ -23,7 +27,7 @@ from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed, Finish
 from gateway.plugins import Processor
-from gateway.process import Ready, conclude, prepare
+from gateway.process import NotBegun, Ready, conclude, prepare
 from gateway.wiring import Place, load_application
 
 TICK_SECONDS: Final = 0.1
@@ -44,7 +48,8 @@ def main() -> None:
     claimed, url = load_order(order)
     timeout = app.config.settings.redis.timeout
     steps = StepStore(lambda: blocking_client(url, timeout), Keys(app.prefix), url) if url else None
-    finish, _ = run_here(app, claimed, steps, alone=True)
+    late = NotBegun("its lease was lost before it began") if _is_lost(app, claimed, url) else None
+    finish, _ = run_here(app, claimed, steps, alone=True, unbegun=late)
     answers.write(dump_finish(finish) + b"\n")
     answers.close()
     os._exit(0)  # threads of a processor that was given up on must not keep us
@@ -62,17 +67,38 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return orders, answers
 
 
+def _is_lost(app: Application, claimed: Claimed, url: str) -> bool:
+    """Whether somebody else has it by now: to start took a second or, where many start, far longer.
+    Where the server cannot be asked it runs: its worker goes on to renew the lease."""
+    if not url:
+        return False
+    settings = app.config.settings
+    call = ledger.renew([(claimed.delivery, claimed.fence)], int(settings.worker.lease * 1000))
+    with blocking_client(url, settings.redis.timeout) as client:
+        try:
+            (ours,) = run(client, Keys(app.prefix), call)
+        except RedisError:
+            return False
+    return not ours
+
+
 def run_here(
-    app: Application, claimed: Claimed, store: StepStore | None = None, *, alone: bool = False
+    app: Application,
+    claimed: Claimed,
+    store: StepStore | None = None,
+    *,
+    alone: bool = False,
+    unbegun: NotBegun | None = None,
 ) -> tuple[Finish, float]:
     """Runs one claimed delivery to its end in this process. Also how many seconds it took.
 
     `alone`: the process is there for nothing else, and ends where it stands still for too long.
+    `unbegun`: why it does not run at all.
     """
     source = app.config.source(claimed.source)
     policy = app.retry_of(source)
     steps = store.of(claimed.delivery, claimed.fence) if store else None
-    ready = prepare(claimed, app.processors, app.timeout_of(source), policy, steps)
+    ready = unbegun or prepare(claimed, app.processors, app.timeout_of(source), policy, steps)
     processor = ready.processor if isinstance(ready, Ready) else None
     error: BaseException | None = ready if isinstance(ready, Exception) else None
     seconds = 0.0

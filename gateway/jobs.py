@@ -5,6 +5,7 @@ costs a delay and repeating one costs nothing.
 """
 
 import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from rq import get_current_job
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
-from gateway.adapters.ledger.scripts import run
+from gateway.adapters.ledger.scripts import Call, T, run
 from gateway.adapters.ledger.steps import StepStore
 from gateway.adapters.worker.attempt_log import note_attempt
 from gateway.application import Application
@@ -32,7 +33,7 @@ from gateway.logs import configure_logs, logger
 from gateway.routes import build_router
 from gateway.wiring import Place, load_application
 
-RECORD_SECONDS: Final = 300.0
+PATIENCE_SECONDS: Final = 300.0
 PAUSE_SECONDS: Final = 1.0
 
 
@@ -57,9 +58,14 @@ def deliver(delivery: str) -> None:
     worker = app.config.settings.worker
     lease_ms = int(worker.lease * 1000)
     call = ledger.claim(
-        lease_ms=lease_ms, worker=f"rq-{os.getpid()}", keep_books=False, taken=[(delivery, "")]
+        lease_ms=lease_ms,
+        worker=f"rq-{os.getpid()}",
+        keep_books=False,
+        taken=[(delivery, "")],
+        abandon_after=worker.abandon_after,
+        token=secrets.token_urlsafe(12),  # asked again with it, an unheard lease is the same one
     )
-    (claimed,) = run(client, keys, call)
+    (claimed,), _ = _until_heard(client, keys, call)
     if isinstance(claimed, Claimed):
         with _renewed(client, keys, claimed, lease_ms):
             finish, seconds = run_here(app, claimed, StepStore(_client, keys))
@@ -70,10 +76,11 @@ def deliver(delivery: str) -> None:
 
 def replay(delivery: str) -> None:
     """A dead letter's job: somebody pressed Requeue. Raises ReplayRefused, which RQ shows."""
-    (word,) = run(_client(), Keys(_application().prefix), ledger.replay([delivery]))
+    client = _client()
+    (word,), _ = _until_heard(client, Keys(_application().prefix), ledger.replay([delivery]))
     if word == DeadReason.BODY_MISSING:
         raise ReplayRefused("its body is gone: the retention is over")
-    _keep_book(_client())
+    _keep_book(client)
 
 
 def _keep_book(client: "Redis") -> None:
@@ -84,14 +91,20 @@ def _keep_book(client: "Redis") -> None:
 
 
 def _record(client: "Redis", keys: Keys, finish: Finish) -> bool:
-    """Waits for a server that is away: what is not recorded is run again. Raises redis.RedisError."""
-    deadline = time.monotonic() + RECORD_SECONDS
-    repeated = False
+    """What is not recorded is run again. Raises redis.RedisError."""
     call = ledger.finish([finish], keep_books=False, internal=_internal() if finish.emitted else None)
+    (recorded,), repeated = _until_heard(client, keys, call)
+    return recorded or repeated  # what is refused then may have been done the time before
+
+
+def _until_heard(client: "Redis", keys: Keys, call: Call[T]) -> tuple[T, bool]:
+    """The reply, and whether the call was repeated: waits for a server that is away. Raises
+    redis.RedisError where it stays away."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    repeated = False
     while True:
         try:
-            (recorded,) = run(client, keys, call)
-            return recorded or repeated  # what is refused then may have been done the time before
+            return run(client, keys, call), repeated
         except RedisError as error:
             if time.monotonic() > deadline:
                 raise

@@ -5,13 +5,20 @@ from typing import Any, Protocol
 
 from gateway.core.event import Arrival
 from gateway.core.key_request import KeyRequest
-from gateway.core.outcomes import Acceptance, Refusal
+from gateway.core.outcomes import Absence, Acceptance, Overload, Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 
 
 class Unavailable(Exception):  # noqa: N818 - an outcome of a port, not a bug
-    """It could not be reached, or did not answer in time: nothing is known to have happened."""
+    """It could not be reached, or did not answer in time: nothing is known to have happened.
+
+    `absence`: why, where that is the ledger's server.
+    """
+
+    def __init__(self, *words: object, absence: Absence | None = None) -> None:
+        super().__init__(*words)
+        self.absence = absence
 
 
 class Ledger(Protocol):
@@ -22,6 +29,18 @@ class Ledger(Protocol):
 class Quota(Protocol):
     async def charge(self, source: Source) -> float | None:
         """None when within the source's rate limit, else seconds until it may be tried again."""
+
+
+class Pressure(Protocol):
+    def of(self, source: Source) -> Overload | None:
+        """Why the ledger has no room for this source now; None: it has. Costs nothing."""
+
+
+class NoPressure(Pressure):
+    """Where nobody looks: there is always room."""
+
+    def of(self, source: Source) -> Overload | None:  # noqa: ARG002 - the port's
+        return None
 
 
 class Spool(Protocol):

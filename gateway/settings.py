@@ -27,8 +27,13 @@ class ServerSettings(Strict):
     body_deadline: Duration = 10.0
     max_in_flight: Size = Size(256 * 1024 * 1024)
     """Bytes of bodies that one process holds at once; what comes beyond is told to come again."""
+    max_connections: Annotated[int, Field(ge=10)] = 10_000
+    """Of one process, as far as its limit of open files goes. Beyond it the one is closed whose request
+    has been waited for longest."""
+    drain: Duration | None = None
+    """After SIGTERM, how long connections are taken while /readyz says 503, for a load balancer."""
     grace: Duration = 20.0
-    """How long open requests may take after SIGTERM."""
+    """How long open requests may take once it takes no more connections."""
 
 
 class AdminSettings(Strict):
@@ -44,9 +49,16 @@ class RedisSettings(Strict):
     url: Annotated[str | None, Field(repr=False)] = None
     """A Redis URL, or env:NAME. The environment variable REDIS_URL goes before it."""
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]+$")] = "hookline"
-    durability: Literal["always", "everysec", "memory"] = "always"
-    """What the server must promise: fsync before the answer; within a second; or nothing."""
+    durability: Literal["replicated", "always", "everysec", "memory"] = "always"
+    """What is awaited before a 2xx: that the server has fsynced, and with "replicated" that `replicas`
+    have it too. "everysec": it fsyncs within a second; "memory": nothing."""
+    replicas: Annotated[int, Field(ge=1, le=16)] = 1
     timeout: Duration = 1.0
+
+    @property
+    def awaited_replicas(self) -> int:
+        """How many have to confirm an event before its 2xx."""
+        return self.replicas if self.durability == "replicated" else 0
 
 
 class SpoolSettings(Strict):
@@ -70,8 +82,12 @@ class WorkerSettings(Strict):
     sweep_interval: Duration = 1.0
     look_interval: Duration = 30.0
     """How long a rung delivery may lie before the sweeper looks whether its bell was lost."""
+    abandon_after: Annotated[int, Field(ge=3, le=1000)] = 10
+    """How many workers may vanish under a delivery before it is a dead letter, its doing or not."""
     grace: Duration = 25.0
     """How long running processors may take after SIGTERM."""
+    dead_letters_alarm: Annotated[int, Field(ge=1)] = 10_000
+    """From so many dead letters of a source on the log says so. They are kept all the same."""
     max_memory: Size | None = None
     """Beyond it a worker takes on no more, ends what it holds within the grace, and starts anew."""
 
@@ -92,6 +108,8 @@ class SourceWide(Strict):
     dedup_window: Duration = 7 * 86400.0
     retention: Duration = 3 * 86400.0
     attempt_timeout: Duration = 60.0
+    max_pending: Annotated[int, Field(ge=1)] | None = None
+    """Deliveries of one source that are neither done nor dead. Absent: what Redis has memory for."""
     retry: RetrySettings = RetrySettings()
 
 

@@ -97,10 +97,11 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
     if any(source.key_source for source in app.config.sources):
         lasting.client.ready()  # now, and not in the middle of a request
     lasting.secret_use.configured({source.name: source.secrets for source in app.config.sources})
+    lasting.pressure.configured(app.config.sources)
     settings = app.config.settings
     look_ms = int(settings.worker.look_interval * 1000)
     ingest = Ingest(
-        AsyncLedger(lasting.accepting, look_ms),
+        AsyncLedger(lasting.accepting, look_ms, settings.redis.awaited_replicas),
         RedisQuota(url, settings.redis.prefix, settings.redis.timeout),
         build_router(app.processors, _conditions(app.config)),
         lasting.keys,
@@ -108,6 +109,7 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
         lasting.refused,
         lasting.visits,
         spool=lasting.spool,
+        pressure=lasting.pressure,
     )
     limits = Limits(
         settings.server.max_headers,

@@ -269,3 +269,17 @@ def test_a_plugin_and_the_folder_may_not_share_a_name(tmp_path: Path) -> None:
     processors, (fault,) = discovered(tmp_path / "site", tmp_path / "mine")
     assert processors["same"].startswith(f"{tmp_path}/mine/one.py:")
     assert f"is taken by {tmp_path}/mine/one.py:" in fault
+
+
+def test_a_folder_that_cannot_be_read_is_a_fault_and_not_an_empty_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each of its deliveries would be a dead letter."""
+    (folder / "shop.py").write_text(ONE.format("shop"))
+
+    def refuse(_: Any) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("gateway.discovery.os.listdir", refuse)
+    _, faults = discover(folder)
+    assert [fault.problem for fault in faults] == ["cannot be read: Permission denied"]

@@ -91,6 +91,8 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "Requests": outcomes.Outcome,
     "Why a request is refused": outcomes.Refusal,
     "Why an event is ignored": outcomes.Ignored,
+    "Why there is no room": outcomes.Overload,
+    "Why Redis takes nothing": outcomes.Absence,
     "What the ledger says to an event": outcomes.Acceptance,
     "Deliveries": outcomes.DeliveryState,
     "Attempts": outcomes.AttemptOutcome,
@@ -252,7 +254,7 @@ def test_every_metric_is_explained_with_its_labels() -> None:
     one = {"x": 1}
     snapshot = Snapshot(COUNTERS, one, one, one, {"x": 1.0}, 1, suspended=False)
     spool = State((FileState(Path("0.db"), False, Totals(one, 1, 1.0, 0)),))
-    text = render(snapshot, spool).decode()
+    text = render(snapshot, spool, ["unreachable"]).decode()
     found: dict[str, str] = {}
     for name in re.findall(r"^# TYPE (\w+) ", text, re.M):
         sample = re.search(rf"^{name}(?:_count)?(?:\{{(.*?)\}})? ", text, re.M)

@@ -105,12 +105,20 @@ def _load(*, with_processors: bool) -> "Application":
 
 def _start_server(app: "Application") -> "EmbeddedServer | None":
     """The server of REDIS_URL, else an embedded one, whose URL goes into the environment."""
+    from gateway.adapters.ledger.durability import may_pass
+
     if url := os.environ.get("REDIS_URL"):
         click.echo(f"redis: {safe_url(url)} (REDIS_URL)", err=True)
         if faults := redis_faults(app, url):
-            away = [fault.key for fault in faults] == ["server"]
-            fail(UNAVAILABLE if away else BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+            status = UNAVAILABLE if may_pass(faults) else BAD_CONFIG
+            fail(status, "\n".join(str(fault) for fault in faults))
         return None
+    if app.config.settings.redis.awaited_replicas:
+        fail(
+            BAD_CONFIG,
+            'gateway.toml: redis.durability: is "replicated", and the embedded server has no replica\n'
+            "    → set REDIS_URL, or run with another --config",
+        )
     from gateway.adapters.embedded.binary import EmbeddedServerError
     from gateway.adapters.embedded.server import EmbeddedServer
 

@@ -1,7 +1,9 @@
 """`hookline serve`: the gateway, in one process or several."""
 
 import os
+import signal
 import socket
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +11,11 @@ from gateway.cli.shared.deployment import current_place, load_or_exit
 from gateway.cli.shared.exits import FAILED, fail
 from gateway.cli.shared.options import place_options
 from gateway.cli.shared.server import url_or_exit
+
+if TYPE_CHECKING:
+    from gateway.adapters.http.listening import Inherited
+    from gateway.adapters.http.server import Parts
+    from gateway.adapters.http.succession import Succession
 
 
 @click.command()
@@ -30,12 +37,19 @@ def command(
     """Run the gateway that providers call.
 
     SIGHUP reloads the configuration: validated first, the old kept on a fault. SIGTERM ends open
-    requests within server.grace. The admin app (/metrics, /readyz) has a port of its own.
+    requests within server.grace. SIGUSR2 starts a new process on the same ports, with the code of now,
+    and leaves once that one serves: nobody is refused. systemd may pass the sockets. The admin app
+    (/metrics, /readyz) has a port of its own.
     """
-    from gateway.adapters.http.server import Parts, bind, run_gateway
-    from gateway.logs import configure_logs
+    for number in (signal.SIGHUP, signal.SIGUSR2):  # until we serve; else they would end us
+        signal.signal(number, signal.SIG_IGN)
+
+    from gateway.adapters.http.server import Parts, run_gateway
+    from gateway.adapters.http.succession import Succession
+    from gateway.logs import configure_logs, logger
     from gateway.wiring import build_deployment, load_application
 
+    inherited = _inherit()
     app = load_or_exit(dict(os.environ))
     settings = app.config.settings
     configure_logs(settings.log.format, settings.log.level)
@@ -44,39 +58,90 @@ def command(
     if fd is not None:
         run_gateway(parts, socket.socket(fileno=fd), None, parent=parent)
         return
-    _refuse_weak_redis(app, url)
+    _refuse_weak_redis(app, url, succeeds=inherited.succeeds)
     _refuse_useless_spool(app)
+    sock = inherited.gateway or _bind(
+        host or settings.server.host, settings.server.port if port is None else port
+    )
+    admin = inherited.admin or _bind(
+        settings.admin.host, settings.admin.port if admin_port is None else admin_port
+    )
+    _announce(app, sock, admin)
+    if inherited.succeeds and port is None:
+        _warn_of_another_port(sock, settings.server.port)
+    succession = Succession(sock, admin)
+    many = workers or settings.server.workers
+    if many == 1:
+        run_gateway(parts, sock, admin, succession=succession)
+    else:
+        _supervise(parts, sock, admin, many, succession, succeeds=inherited.succeeds)
+    logger().info("gateway.stopped", pid=os.getpid())
+
+
+def _warn_of_another_port(sock: socket.socket, configured: int) -> None:
+    from gateway.logs import logger
+
+    ours = sock.getsockname()[1]
+    if configured not in (0, ours):
+        warning = f"server.port is {configured}, but the port that was handed on is {ours}: restart"
+        logger().warning("config.warning", warning=warning)
+
+
+def _inherit() -> "Inherited":
+    from gateway.adapters.http.listening import BadSocketError, inherit
+
     try:
-        sock = bind(host or settings.server.host, settings.server.port if port is None else port)
-        admin = bind(settings.admin.host, settings.admin.port if admin_port is None else admin_port)
+        return inherit(os.environ, os.getpid())
+    except BadSocketError as error:
+        fail(FAILED, f"Cannot serve on what was passed: {error}.")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    from gateway.adapters.http.listening import bind
+
+    try:
+        return bind(host, port)
     except OSError as error:
         fail(
             FAILED,
             f"Cannot listen: {error}. Another process has the port; choose --port or --admin-port.",
         )
-    _announce(app, sock, admin)
-    if (workers or settings.server.workers) == 1:
-        run_gateway(parts, sock, admin)
-    else:
-        from gateway.adapters.http.supervisor import run_supervisor
-
-        run_supervisor(parts, sock, admin, workers or settings.server.workers)
 
 
-def _refuse_weak_redis(app: "object", url: str) -> None:
+def _supervise(
+    parts: "Parts",
+    sock: socket.socket,
+    admin: socket.socket,
+    many: int,
+    succession: "Succession",
+    *,
+    succeeds: bool,
+) -> None:
+    from gateway.adapters.http.supervisor import NotServingError, run_supervisor
+
+    try:
+        run_supervisor(parts, sock, admin, many, succession=succession, succeeds=succeeds)
+    except NotServingError:
+        fail(FAILED, "A child process ended before it served; its own lines say why.")
+
+
+def _refuse_weak_redis(app: "object", url: str, *, succeeds: bool) -> None:
+    from gateway.adapters.ledger.durability import may_pass
     from gateway.application import Application
-    from gateway.cli.shared.exits import BAD_CONFIG
+    from gateway.cli.shared.exits import BAD_CONFIG, UNAVAILABLE
     from gateway.cli.shared.server import redis_faults
     from gateway.logs import logger
 
     assert isinstance(app, Application)
     faults = redis_faults(app, url)
-    if [fault.key for fault in faults] == ["server"]:
+    away = bool(faults) and may_pass(faults)
+    if away and not succeeds:
         # A gateway that is restarted during an outage answers 503, which senders understand better
-        # than a refused connection; /readyz judges the server's settings once it is back.
-        logger().error("redis.unavailable", problem=faults[0].problem)
+        # than a refused connection; /readyz judges the server's settings once it is back. One that is
+        # to take another's place has to show first that it can.
+        logger().error("redis.unavailable", problem="; ".join(fault.problem for fault in faults))
     elif faults:
-        fail(BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+        fail(UNAVAILABLE if away else BAD_CONFIG, "\n".join(str(fault) for fault in faults))
 
 
 def _refuse_useless_spool(app: "object") -> None:
@@ -100,7 +165,7 @@ def _announce(app: "object", sock: socket.socket, admin: socket.socket) -> None:
     for warning in (*app.config.warnings, *idle_processors(app)):
         logger().warning("config.warning", warning=warning)
     durability = app.config.settings.redis.durability
-    if durability != "always":
+    if durability in ("everysec", "memory"):
         logger().warning(
             "config.warning", warning=f"redis.durability is {durability!r}: weaker than fsync"
         )

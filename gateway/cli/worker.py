@@ -29,6 +29,9 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     SIGTERM: claims no more, lets running processors end within worker.grace, gives the rest back.
     A stock `rq worker -S json QUEUE...` drains the same queues.
     """
+    from redis.exceptions import RedisError
+
+    from gateway.adapters.ledger.durability import SERVER, may_pass
     from gateway.adapters.worker.lifespans import LifespanFailed
     from gateway.adapters.worker.watchdog import Watchdog
     from gateway.adapters.worker.worker import HooklineWorker
@@ -40,9 +43,10 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     configure_logs(settings.log.format, settings.log.level)
     url = url_or_exit(app)
     faults = redis_faults(app, url)
-    if faults:
-        away = [fault.key for fault in faults] == ["server"]
-        fail(UNAVAILABLE if away else BAD_CONFIG, "\n".join(str(fault) for fault in faults))
+    # A full memory, a full disk or a missing replica is no reason not to end what is open.
+    if any(fault.key in (SERVER, "role") or not may_pass([fault]) for fault in faults):
+        status = UNAVAILABLE if may_pass(faults) else BAD_CONFIG
+        fail(status, "\n".join(str(fault) for fault in faults))
     internal = app.config.internal
     chosen = [internal if name == internal.name else app.config.source(name) for name in sources]
     if None in chosen:
@@ -59,7 +63,11 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     logger().info(
         "worker.started", queues=",".join(queues), concurrency=many, processors=len(app.processors)
     )
-    worker.work(burst=burst)
+    try:
+        worker.work(burst=burst)
+    except RedisError as error:  # before it had taken anything: what runs outlives an outage
+        why = f"Redis went away while the worker started ({type(error).__name__}). Start it again."
+        fail(UNAVAILABLE, why)
     logger().info("worker.stopped", done=worker.successful_job_count, failed=worker.failed_job_count)
     if worker.farewell.restart:
         # The same process id: whoever supervises us sees no end.

@@ -9,7 +9,10 @@ from gateway.core.retry import Decision
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A leased delivery: ours to run, until the lease ends, under this fence."""
+    """A leased delivery: ours to run, until the lease ends, under this fence.
+
+    `alone`: in a process of its own, for the sake of what else runs there.
+    """
 
     delivery: str
     fence: int
@@ -23,6 +26,7 @@ class Claimed:
     event: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,28 @@ class Ignored(StrEnum):
     FILTERED = "filtered"
 
 
+class Absence(StrEnum):
+    """Why the ledger took nothing: the reason of `unavailable`. Told to logs and metrics."""
+
+    UNREACHABLE = "unreachable"
+    NO_ANSWER = "no_answer"
+    ACCESS_DENIED = "access_denied"
+    LOADING = "loading"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FAULT = "disk_fault"
+    READ_ONLY = "read_only"
+    TOO_FEW_REPLICAS = "too_few_replicas"
+    SERVER_ERROR = "server_error"
+
+
+class Overload(StrEnum):
+    """Why there is no room for a request now: the reason of `overloaded`. Told to logs and metrics."""
+
+    BODIES_HELD = "bodies_held"
+    BACKLOG_FULL = "backlog_full"
+    MEMORY_SHORT = "memory_short"
+
+
 class AttemptOutcome(StrEnum):
     """How one attempt ended."""
 
@@ -84,6 +106,7 @@ class DeadReason(StrEnum):
     DISCARDED = "discarded"
     GAVE_UP = "gave_up"
     POISON = "poison"
+    ABANDONED = "abandoned"
     PAYLOAD_MISMATCH = "payload_mismatch"
     PROCESSOR_MISSING = "processor_missing"
     BODY_MISSING = "body_missing"

@@ -48,6 +48,7 @@ class Source:
     retry: RetryPolicy = RetryPolicy()
     attempt_timeout: float = 60.0
     concurrency: int | None = None
+    max_pending: int | None = None
     when: Condition | None = None
 
     @property

@@ -101,6 +101,7 @@ def _assemble(
         retry=retry_policy(_over(defaults.retry, file.retry)),
         attempt_timeout=_first(file.attempt_timeout, defaults.attempt_timeout),
         concurrency=file.concurrency,
+        max_pending=file.max_pending if file.max_pending is not None else defaults.max_pending,
         when=when,
     )
 

@@ -43,6 +43,8 @@ class SourceFile(Strict):
     attempt_timeout: Duration | None = None
     concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
     """The most deliveries of this source that one worker runs at once."""
+    max_pending: Annotated[int, Field(ge=1)] | None = None
+    """Deliveries that are neither done nor dead. Beyond it this source is told to come again later."""
     identity: Identity | None = None
     acknowledge: Acknowledge | None = None
     retry: RetrySettings | None = None

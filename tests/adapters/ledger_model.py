@@ -12,6 +12,7 @@ from gateway.core.retry import Dead, Decision, Done, Wait
 from tests.adapters.ledger_rig import LEASE, LOOK, a_source, an_event
 
 MOST_CRASHES: Final = 3
+ABANDON_AFTER: Final = 4
 RETENTION, WINDOW = 3 * LEASE, 6 * LEASE
 FAR: Final = 221845392000000  # where the sweeper does not see what is blocked
 NO_TURN: Final = Turn(0, "")
@@ -31,6 +32,8 @@ class Delivery:
     state: str = "pending"
     attempts: int = 0
     crashes: int = 0
+    own: int = 0  # of them, those that its holder lived to see
+    given_up: bool = False
     fence: int = 0
     due: int = 0  # the end of the lease, or of the waiting
     turn: Turn = NO_TURN
@@ -132,9 +135,10 @@ class Model:
             return "busy" if delivery.state == "leased" else "waiting"
         if delivery.state == "leased":
             delivery.crashes += 1
-            if delivery.crashes >= MOST_CRASHES:
+            delivery.own += delivery.given_up
+            if word := _deadly(delivery):
                 self._die(delivery)
-                return "poison"
+                return word
         if self._is_overtaken(delivery.turn):
             self._end(delivery)
             return "overtaken"
@@ -143,11 +147,16 @@ class Model:
         delivery.state = "leased"
         delivery.attempts += 1
         delivery.fence += 1
+        delivery.given_up = False
         delivery.due = delivery.look = self.clock + LEASE
         return "run"
 
     def holds(self, delivery: Delivery | None, fence: int) -> bool:
         return delivery is not None and (delivery.state, delivery.fence) == ("leased", fence)
+
+    def give_up(self, delivery: Delivery) -> None:
+        delivery.given_up = True
+        delivery.due = delivery.look = self.clock
 
     def finish(self, delivery: Delivery, decision: Decision | None) -> None:
         match decision:
@@ -179,7 +188,8 @@ class Model:
             return delivery.state
         if not self.has_body(delivery.event):
             return "body_missing"
-        delivery.state, delivery.attempts, delivery.crashes = "pending", 0, 0
+        delivery.state = "pending"
+        delivery.attempts = delivery.crashes = delivery.own = 0
         delivery.look = self.clock + LOOK
         delivery.event.ended = None
         self._take_turn(delivery)
@@ -251,3 +261,10 @@ class Model:
                 each.look = FAR + self.clock + LOOK
                 if each.turn.key not in self.holders:
                     self._pass_on(each.turn.key)
+
+
+def _deadly(delivery: Delivery) -> str:
+    """The reason of its death by crashes, "" for none."""
+    if delivery.crashes >= MOST_CRASHES and delivery.own >= MOST_CRASHES - 1:
+        return "poison"
+    return "abandoned" if delivery.crashes >= ABANDON_AFTER else ""

@@ -116,6 +116,8 @@ class Rig:
         taken: Sequence[tuple[str, str]] = (),
         lease_ms: int = LEASE,
         books: bool = True,
+        token: str = "",
+        abandon_after: int = ledger.ABANDON_AFTER,
     ) -> list[Claimed | NotClaimed]:
         wanted = queues or (() if taken else (("github", 1),))
         call = ledger.claim(
@@ -125,6 +127,8 @@ class Rig:
             queues=wanted,
             taken=taken,
             look_ms=LOOK,
+            token=token,
+            abandon_after=abandon_after,
         )
         return self.run(call)
 
@@ -142,6 +146,10 @@ class Rig:
         finish = Finish(held.delivery, held.fence, decision, outcome, error)
         (recorded,) = self.run(ledger.finish([finish], keep_books=books, look_ms=LOOK))
         return recorded
+
+    def give_up(self, held: Claimed) -> None:
+        """Its holder lives on, and has seen it crash."""
+        assert self.run(ledger.renew([(held.delivery, held.fence)], 0)) == [True]
 
     def bury(self, value: str = "1") -> str:
         """An accepted event whose one delivery is a dead letter now."""

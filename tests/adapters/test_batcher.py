@@ -194,3 +194,17 @@ def test_never_runs_two_flushes_at_once() -> None:
 
     asyncio.run(main())
     assert most == 1
+
+
+def test_who_has_many_waiting_delays_anothers_next_one_by_one_of_them() -> None:
+    async def test(flushes: Flushes) -> None:
+        flushes.gate.clear()
+        batcher = Batcher(flushes, most_items=4, lane=lambda item: item[0])
+        first = await submit(batcher, "x")
+        await started(flushes, 1)
+        many = await submit(batcher, *(f"a{number}" for number in range(9)), "b1", "b2", "c1")
+        flushes.gate.set()
+        await asyncio.gather(*first, *many)
+        assert flushes.batches[1:3] == [["a0", "b1", "c1", "a1"], ["b2", "a2", "a3", "a4"]]
+
+    check(test)

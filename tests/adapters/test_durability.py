@@ -1,8 +1,10 @@
 """Which servers keep what they say they have stored, for which promise."""
 
+from typing import Any
+
 import pytest
 
-from gateway.adapters.ledger.durability import ServerFacts, facts_of, judge
+from gateway.adapters.ledger.durability import ServerFacts, facts_of, judge, may_pass
 
 SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
@@ -76,3 +78,37 @@ def test_every_fault_says_what_is_wrong_and_how_to_mend_it() -> None:
 def test_valkey_says_its_own_version_beside_the_one_it_is_compatible_with() -> None:
     facts = facts_of({"redis_version": "7.2.4", "valkey_version": "9.1.0"}, {"appendonly": "yes"})
     assert facts == ServerFacts("9.1.0", {"appendonly": "yes"})
+
+
+INFO: dict[str, Any] = {
+    "valkey_version": "9.1.0",
+    "role": "master",
+    "connected_slaves": 2,
+    "slave0": {"ip": "a", "state": "online"},
+    "slave1": {"ip": "b", "state": "wait_bgsave"},
+    "aof_last_write_status": "ok",
+    "used_memory": 5,
+    "maxmemory": 10,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "replicas", "found"),
+    [
+        ({}, 1, []),
+        ({}, 2, ["replicas"]),
+        ({"connected_slaves": 0}, 1, ["replicas"]),
+        ({"role": "slave", "connected_slaves": 0}, 1, ["role"]),
+        ({"aof_last_write_status": "err"}, 0, ["aof_last_write_status"]),
+        ({"used_memory": 10}, 0, ["maxmemory"]),
+        ({"used_memory": 10, "maxmemory": 0}, 0, []),
+    ],
+)
+def test_troubles_of_the_moment_are_told_from_weak_settings(
+    changes: dict[str, Any], replicas: int, found: list[str]
+) -> None:
+    troubles = judge(facts_of(INFO | changes, SAFE), "replicated", replicas)
+    assert [each.key for each in troubles] == found
+    assert may_pass(troubles)
+    weak = judge(facts_of(INFO | changes, SAFE | {"appendfsync": "no"}), "replicated", replicas)
+    assert not may_pass(weak)

@@ -184,7 +184,8 @@ def test_a_slow_body_is_given_up_after_the_deadline() -> None:
 def test_an_outage_is_a_503_with_a_time_to_come_again(trouble: dict[str, Any]) -> None:
     rig = Rig(**trouble)
     answer = rig.call(RIGHT)
-    assert (answer.status, answer.header(b"retry-after")) == (503, b"5")
+    assert answer.status == 503
+    assert 5 <= int(answer.header(b"retry-after") or 0) <= 10
     assert answer.header(b"connection") is None  # the whole body was read
     assert rig.lines[0]["log_level"] == "error"
 
@@ -205,7 +206,8 @@ def test_a_request_that_outlives_the_grace_is_told_to_come_again() -> None:
     rig = Rig()
     rig.error = asyncio.CancelledError()  # type: ignore[assignment]
     answer = rig.call(RIGHT)
-    assert (answer.status, answer.header(b"retry-after")) == (503, b"5")
+    assert answer.status == 503
+    assert 5 <= int(answer.header(b"retry-after") or 0) <= 10
 
 
 def test_answers_with_what_the_source_wants() -> None:

@@ -2,12 +2,19 @@
 
 import os
 import signal
+import threading
 
 import pytest
+from redis import Redis
 
 from gateway.adapters.worker import farewell as module
 from gateway.adapters.worker.farewell import Farewell
+from gateway.plugins import Event
+from tests.adapters.ledger_rig import Rig, a_delivery
+from tests.adapters.worker_rig import Running, a_worker, an_app, in_threads
 from tests.e2e.rig import until
+
+__all__ = ["in_threads"]
 
 
 @pytest.fixture
@@ -80,3 +87,25 @@ def test_an_end_that_is_asked_for_during_a_reload_is_an_end_with_its_grace(
     assert not farewell.restart
     assert farewell.begun
     assert not farewell.overdue
+
+
+def test_the_second_request_gives_back_what_runs_as_if_it_had_never_begun(
+    redis: Redis, redis_url: str, in_threads: None
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def process(event: Event) -> None:
+        begun.set()
+        may_end.wait(30)
+
+    rig = Rig(redis)
+    rig.accept("1", processors=("process",))
+    with Running(a_worker(an_app(process, grace=3600.0, lease=3600.0), redis_url)) as running:
+        until(begun.is_set)
+        running.ask_to_stop()
+        until(lambda: running.worker.farewell.begun)
+        running.ask_to_stop()
+        running.join(10)
+    may_end.set()
+    row = rig.row(a_delivery())
+    assert (row.state, row.attempts, row.crashes) == ("pending", 0, 0)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis import Redis
 
+from gateway.adapters.ledger.redis_keys import Keys
+from gateway.adapters.ledger.steps import StepStore
 from gateway.adapters.worker import isolation
 from gateway.adapters.worker.isolation import (
     IsolatedEnd,
@@ -25,11 +29,12 @@ from gateway.adapters.worker.isolation import (
     run_isolated,
 )
 from gateway.adapters.worker.runner import Ended
-from gateway.core.delivery import Finish
+from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Done, Wait
 from gateway.plugins import Event
 from gateway.process import Ready
+from tests.adapters.ledger_rig import LEASE, Rig
 from tests.adapters.worker_rig import a_claim, a_ready, until
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -143,6 +148,30 @@ def test_an_attempt_that_fails_is_concluded_by_the_child() -> None:
     assert (note["error"], note["message"]) == ("LookupError", "no such customer")
     assert "isolated_processors/all.py:" in note["where"]
     assert discarded.decision == Dead(DeadReason.DISCARDED)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_nothing_begins_whose_lease_was_lost_while_the_child_started(
+    redis: "Redis", redis_url: str, *, lost: bool
+) -> None:
+    """Its worker stood still, or the machine was busy: somebody else has run it by now."""
+    rig = Rig(redis)
+    rig.accept("1", processors=["is_killed"])
+    (claimed,) = rig.claim()
+    assert isinstance(claimed, Claimed)
+    if lost:
+        rig.pass_time(LEASE + 1)
+        rig.sweep()
+        rig.claim()
+    steps = StepStore(lambda: redis, Keys(), redis_url).of(claimed.delivery, claimed.fence)
+    wish = a_wish("is_killed")
+    results: SimpleQueue[IsolatedEnd | Ended] = SimpleQueue()
+    run_isolated(replace(wish, claimed=claimed, event=replace(wish.event, steps=steps)), results.put)
+    ended = results.get(timeout=30)
+    assert isinstance(ended, IsolatedEnd)
+    wanted = AttemptOutcome.FAILED if lost else AttemptOutcome.CRASHED
+    assert ended.finish.outcome is wanted
+    assert ("its lease was lost" in ended.finish.error) == lost
 
 
 def test_its_time_limit_holds() -> None:

@@ -17,10 +17,10 @@ from rq.serializers import JSONSerializer
 
 from gateway import jobs
 from gateway.adapters.ledger import scripts
-from gateway.adapters.ledger.scripts import FINISH, RENEW
+from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, REPLAY
 from gateway.application import Application
 from gateway.plugins import Discard, Event, RetryAfter
-from tests.adapters.ledger_rig import LEASE, Rig, a_delivery, an_event
+from tests.adapters.ledger_rig import Rig, a_delivery, an_event
 from tests.adapters.worker_rig import a_processor, an_app, lines
 
 __all__ = ["lines"]
@@ -131,6 +131,30 @@ def test_rqs_requeue_of_a_dead_letter_is_a_replay(rig: Rig, serve: Start) -> Non
     assert rig.scan("rq:job:*") == []
 
 
+def test_a_requeue_is_asked_for_until_it_is_heard_and_leaves_no_failed_job(
+    rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ would file the job as failed, though its dead letter was replayed."""
+    run, failures = scripts.run, iter([True])
+
+    def fail_at_first(client: Any, keys: Any, call: Any) -> Any:
+        reply = run(client, keys, call)
+        if call.script is REPLAY and next(failures, False):
+            raise TimeoutError
+        return reply
+
+    monkeypatch.setattr(jobs, "run", fail_at_first)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.01)
+    serve(lambda event: None)
+    rig.bury("1")
+    failed = FailedJobRegistry("github", connection=rig.redis, serializer=JSONSerializer)
+    failed.requeue(a_delivery())
+    stock(rig)
+    assert rig.row(a_delivery()).state == "done"
+    assert failed.get_job_ids() == []
+    assert rig.scan("rq:job:*") == []
+
+
 def test_a_requeued_dead_letter_without_its_body_stays_a_failed_job(rig: Rig, serve: Start) -> None:
     serve(lambda event: None)
     rig.bury("1")
@@ -152,8 +176,7 @@ def test_a_job_that_finds_poison_leaves_the_dead_letter_only(rig: Rig, serve: St
     serve(lambda event: None)
     rig.accept("1")
     for _ in range(3):
-        rig.run_one(books=False)
-        rig.pass_time(LEASE)
+        rig.give_up(rig.run_one(books=False))
         rig.sweep()
     stock(rig)
     assert rig.row(a_delivery()).reason == "poison"
@@ -193,6 +216,33 @@ def test_the_lease_is_kept_while_it_runs_though_renewals_fail(
     stock(rig)
     assert (rig.row(a_delivery()).state, rig.row(a_delivery()).attempts) == ("done", 1)
     assert asked[RENEW] > 4
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["its reply was lost", "it was refused"])
+def test_a_claim_is_repeated_until_it_is_heard_and_is_one_attempt(
+    rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """Three leases in a row that ran out unheard would be a dead letter that never ran."""
+    run, failures = scripts.run, iter([True, True])
+
+    def fail_at_first(client: Any, keys: Any, call: Any) -> Any:
+        failing = call.script is CLAIM and next(failures, False)
+        if failing and not lost:
+            raise TimeoutError
+        reply = run(client, keys, call)
+        if failing:
+            raise TimeoutError
+        return reply
+
+    monkeypatch.setattr(jobs, "run", fail_at_first)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.01)
+    seen: list[int] = []
+    serve(lambda event: seen.append(event.fence))
+    rig.accept("1")
+    stock(rig)
+    row = rig.row(a_delivery())
+    assert (row.state, row.attempts, row.crashes, seen) == ("done", 1, 0, [1])
+    assert rig.scan("rq:job:*") == []
 
 
 @pytest.mark.parametrize("lost", [True, False], ids=["its reply was lost", "it was refused"])

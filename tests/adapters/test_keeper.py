@@ -183,3 +183,40 @@ def test_a_keeper_leaves_what_is_done_or_dead_alone(rig: Rig, redis_url: str) ->
         until(lambda: found._offsets)  # it has swept and pruned once
     assert rig.queued() == []
     assert rig.run(ledger.replay([dead.delivery])) == ["replayed"]
+
+
+def test_a_dead_letter_that_rqs_tools_have_dropped_is_shown_again(
+    rig: Rig, redis_url: str, monkeypatch: pytest.MonkeyPatch, lines: Any
+) -> None:
+    """Behind others, too: of many a piece is looked at each time."""
+    monkeypatch.setattr(module, "REFILE_AT_ONCE", 2)
+    for value in "12345":
+        rig.bury(value)
+    rig.redis.delete("rq:failed:github")
+    with kept(redis_url, look_interval=0.05):
+        until(lambda: len(rig.members("rq:failed:github")) == 5)
+        told = until(lambda: [line for line in lines if line["event"] == "dead_letters.restored"])
+    assert (told[0]["source"], told[0]["filed"], told[0]["replayed"]) == ("github", 2, 0)
+
+
+def test_too_many_dead_letters_are_told_once_until_they_are_fewer(
+    rig: Rig, redis_url: str, lines: Any
+) -> None:
+    """None is dropped: the alarm is all that happens to them."""
+    for value in "123":
+        rig.bury(value)
+    found = Keeper(an_app(), redis_url, tuple)
+    found._alarm = 3
+    found._refile()
+    found._refile()
+    told = [line for line in lines if line["event"] == "dead_letters.too_many"]
+    assert [(line["source"], line["dead_letters"], line["alarm"]) for line in told] == [
+        ("github", 3, 3)
+    ]
+    rig.run(ledger.discard([a_delivery("1")]))
+    found._refile()
+    rig.bury("4")
+    found._refile()
+    assert len([line for line in lines if line["event"] == "dead_letters.too_many"]) == 2
+    assert len(rig.members(rig.keys.dead("github"))) == 3
+    found._client.close()

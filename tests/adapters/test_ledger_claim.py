@@ -35,6 +35,12 @@ def crash(rig: Rig) -> None:
     assert rig.sweep() == (1, 1)
 
 
+def crash_alone(rig: Rig, held: Claimed) -> None:
+    """Its process dies, and the worker that had started that lives on."""
+    rig.give_up(held)
+    assert rig.sweep() == (1, 1)
+
+
 def test_a_claim_tells_all_that_a_processor_needs(rig: Rig) -> None:
     rig.accept("1")
     before = rig.now()
@@ -175,12 +181,18 @@ def test_what_waits_and_is_claimed_before_any_sweep_is_out_of_the_schedule(rig: 
 
 
 @pytest.mark.parametrize("books", [True, False])
-def test_the_third_crash_makes_it_a_dead_letter_and_runs_nothing(rig: Rig, books: bool) -> None:
+@pytest.mark.parametrize("took_its_worker_along", [True, False])
+def test_the_third_crash_makes_it_a_dead_letter_and_runs_nothing(
+    rig: Rig, books: bool, took_its_worker_along: bool
+) -> None:
     rig.accept("1")
     for number in range(3):
         claimed = rig.run_one(books=books)
         assert (claimed.attempt, claimed.crashes) == (number + 1, number)
-        crash(rig)
+        if took_its_worker_along and number == 0:
+            crash(rig)
+        else:
+            crash_alone(rig, claimed)
     assert rig.claim(("github", 1)) == [NotClaimed("poison", DELIVERY, "archive", "github")]
     row = rig.row(DELIVERY)
     assert (row.state, row.reason, row.crashes, row.fence) == ("dead", "poison", 3, 3)
@@ -189,6 +201,127 @@ def test_the_third_crash_makes_it_a_dead_letter_and_runs_nothing(rig: Rig, books
     assert rig.members("rq:failed:github") == {DELIVERY}
     assert rig.scan("rq:job:*") == [f"rq:job:{DELIVERY}"]
     assert rig.raw("HGET", rig.keys.counters, "dead|github|poison") == b"1"
+
+
+def test_what_crashes_in_a_stock_worker_ran_there_alone(rig: Rig) -> None:
+    """Its work horse runs nothing else."""
+    accept_and_take(rig)
+    for number in range(3):
+        assert isinstance(again(rig, f"token {number}"), Claimed)
+        rig.pass_time(LEASE)
+    assert again(rig, "token 3") == NotClaimed("poison", DELIVERY, "archive", "github")
+
+
+def test_a_lease_of_a_hookline_worker_after_one_of_a_stock_worker_is_judged_by_itself(rig: Rig) -> None:
+    accept_and_take(rig)
+    again(rig, "mine")
+    for number in range(1, 10):
+        rig.pass_time(LEASE)
+        (row,) = rig.claim(taken=[(DELIVERY, "")])
+        assert isinstance(row, Claimed)
+        assert (row.crashes, row.alone) == (number, True)
+    rig.pass_time(LEASE)
+    assert answer(rig) == "abandoned"
+
+
+def test_workers_that_vanish_make_no_poison_and_at_last_abandon_it(rig: Rig) -> None:
+    """Killed from outside, all of them: what ran there is innocent."""
+    rig.accept("1")
+    for number in range(10):
+        assert rig.run_one().crashes == number
+        crash(rig)
+    assert rig.claim(("github", 1)) == [NotClaimed("abandoned", DELIVERY, "archive", "github")]
+    row = rig.row(DELIVERY)
+    assert (row.state, row.reason, row.crashes, row.attempts) == ("dead", "abandoned", 10, 10)
+    result = job(rig, DELIVERY).latest_result()
+    assert result is not None
+    assert result.exc_string == "Dead letter: abandoned"
+    assert rig.raw("HGET", rig.keys.counters, "dead|github|abandoned") == b"1"
+
+
+def test_what_vanished_with_its_worker_runs_alone_and_is_cleared_where_that_vanishes_too(
+    rig: Rig,
+) -> None:
+    """A worker that lives for a second gets nothing done in further processes."""
+    rig.accept("1")
+    alone = []
+    for _ in range(4):
+        held = rig.run_one()
+        alone.append(held.alone)
+        crash(rig)
+    assert alone == [False, True, False, True]
+    held = rig.run_one()
+    crash_alone(rig, held)
+    held = rig.run_one()
+    assert (held.alone, held.crashes) == (True, 5)
+    crash(rig)
+    assert rig.run_one().alone
+
+
+def test_how_many_may_vanish_is_for_the_deployment_to_say(rig: Rig) -> None:
+    rig.accept("1")
+    for _ in range(3):
+        rig.run_one(abandon_after=3)
+        crash(rig)
+    (row,) = rig.claim(("github", 1), abandon_after=3)
+    assert isinstance(row, NotClaimed)
+    assert row.word == "abandoned"
+
+
+def test_crashes_that_an_earlier_release_counted_are_kept_and_are_not_called_its_own(rig: Rig) -> None:
+    rig.accept("1")
+    held = rig.run_one()
+    rig.redis.hset(rig.keys.event(an_event().id), "1c", 2)
+    crash_alone(rig, held)
+    held = rig.run_one()
+    assert held.crashes == 3
+    crash_alone(rig, held)
+    assert answer(rig) == "poison"
+
+
+def accept_and_take(rig: Rig) -> None:
+    """As RQ does before it runs a job: the bell is out of its queue."""
+    rig.accept("1")
+    rig.raw("LPOP", rig.keys.queue("github"))
+
+
+def again(rig: Rig, token: str) -> Claimed | NotClaimed:
+    (row,) = rig.claim(taken=[(DELIVERY, "")], token=token, books=False)
+    return row
+
+
+def test_a_claim_that_is_repeated_with_its_token_is_the_same_lease(rig: Rig) -> None:
+    accept_and_take(rig)
+    first = again(rig, "mine")
+    rig.pass_time(LEASE // 2)
+    assert again(rig, "mine") == first
+    row = rig.row(DELIVERY)
+    assert (row.attempts, row.crashes, row.fence) == (1, 0, 1)
+    assert rig.raw("ZSCORE", rig.keys.pending("github"), DELIVERY) == row.time
+    assert row.time > rig.now() + LEASE / 2
+    assert isinstance(first, Claimed)
+    assert rig.finish(first)
+    assert isinstance(again(rig, "mine"), NotClaimed)
+
+
+def test_a_repeated_claim_is_no_crash_though_its_lease_has_ended_meanwhile(rig: Rig) -> None:
+    accept_and_take(rig)
+    first = again(rig, "mine")
+    crash(rig)
+    assert again(rig, "mine") == first
+    assert rig.claim(("github", 1)) == [NotClaimed("busy", DELIVERY, "archive", "github")]
+
+
+@pytest.mark.parametrize("token", ["another", ""])
+def test_a_token_is_no_key_to_anybody_elses_lease(rig: Rig, token: str) -> None:
+    accept_and_take(rig)
+    again(rig, "mine")
+    assert again(rig, token) == NotClaimed("busy", DELIVERY, "archive", "github")
+    crash(rig)
+    taken = again(rig, token)
+    assert isinstance(taken, Claimed)
+    assert (taken.fence, taken.crashes) == (2, 1)
+    assert again(rig, "mine") == NotClaimed("busy", DELIVERY, "archive", "github")
 
 
 @pytest.mark.parametrize("state", ["pending", "waiting", "leased"])

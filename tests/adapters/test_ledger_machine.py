@@ -27,13 +27,13 @@ from gateway.adapters.ledger.calls import NotClaimed
 from gateway.core.delivery import Claimed
 from gateway.core.event import Turn
 from gateway.core.retry import Decision, Wait
-from tests.adapters.ledger_model import SOURCES, Delivery, Model
+from tests.adapters.ledger_model import ABANDON_AFTER, SOURCES, Delivery, Model
 from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig, a_proof, an_event
 from tests.adapters.rq_books import assert_true, empty, has_job, run_scheduler, storm
 
 DEEP: Final = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SETTINGS: Final = settings(
-    max_examples=600 if DEEP else 60,
+    max_examples=600 if DEEP else 30,
     stateful_step_count=100 if DEEP else 50,
     derandomize=not DEEP,
     deadline=None,
@@ -158,7 +158,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(queue=queues, many=st.integers(1, 4))
     def claim(self, queue: str, many: int) -> None:
         bells = deque(self.rig.queued(queue))
-        for row in self.rig.claim((queue, many)):
+        for row in self.rig.claim((queue, many), abandon_after=ABANDON_AFTER):
             text = bells.popleft()
             delivery = self.model.find("-".join(text.split("-")[:2]))
             assert row.delivery == (text if text.startswith("stranger") else text[:32])
@@ -183,7 +183,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(choice=choices)
     def claim_by_id(self, choice: int) -> None:
         if delivery := self.pick(choice):
-            (row,) = self.rig.claim(taken=[(delivery.id, "")])
+            (row,) = self.rig.claim(taken=[(delivery.id, "")], abandon_after=ABANDON_AFTER)
             word = self.model.claim(delivery)
             assert (row.word if isinstance(row, NotClaimed) else "run") == word
             if isinstance(row, Claimed):
@@ -228,9 +228,20 @@ class Ledger(RuleBasedStateMachine):
         held = self.held[-1 - choice % len(self.held)]
         delivery = self.model.find(held.delivery)
         current = self.model.holds(delivery, held.fence)
-        assert self.rig.run(ledger.renew([(held.delivery, held.fence)], LEASE)) == [current]
-        if current and delivery:
+        kept = current and delivery is not None and not delivery.given_up
+        assert self.rig.run(ledger.renew([(held.delivery, held.fence)], LEASE)) == [kept]
+        if kept and delivery:
             delivery.due = delivery.look = self.model.clock + LEASE
+
+    @precondition(lambda self: self.held)
+    @rule(choice=choices)
+    def give_up(self, choice: int) -> None:
+        held = self.held[-1 - choice % len(self.held)]
+        delivery = self.model.find(held.delivery)
+        current = self.model.holds(delivery, held.fence)
+        assert self.rig.run(ledger.renew([(held.delivery, held.fence)], 0)) == [current]
+        if current and delivery:
+            self.model.give_up(delivery)
 
     # What an operator does.
 

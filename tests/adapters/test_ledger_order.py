@@ -1,7 +1,7 @@
 """Order: deliveries of a line run one after the other, and a newer one overtakes what is outdated."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from redis import Redis
@@ -142,15 +142,16 @@ def test_one_that_is_dead_is_passed_over(rig: Rig) -> None:
     assert rung(rig) == ["2"]
 
 
-@pytest.mark.parametrize("how", ["poison", "body_missing"])
+@pytest.mark.parametrize("how", ["poison", "abandoned", "body_missing"])
 def test_one_that_dies_at_its_claim_is_passed_over_too(rig: Rig, how: str) -> None:
     line_up(rig, "1", "2")
     if how == "body_missing":
         rig.redis.delete(rig.keys.body(an_event("1").id))
     else:
-        rig.redis.hset(rig.keys.event(an_event("1").id), "1c", 2)
-        rig.run_one()
-        rig.pass_time(LEASE)
+        crashes: Any = {"1c": 2, "1m": 1} if how == "poison" else {"1c": 9}
+        rig.redis.hset(rig.keys.event(an_event("1").id), mapping=crashes)
+        held = rig.run_one()
+        rig.give_up(held) if how == "poison" else rig.pass_time(LEASE)
     assert claim_by_id(rig, "1") == how
     assert states(rig, "1", "2") == ["dead", "pending"]
 

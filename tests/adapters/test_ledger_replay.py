@@ -9,7 +9,6 @@ from gateway.core.retry import Decision, Wait
 from tests.adapters.ledger_rig import (
     DONE,
     EXHAUSTED,
-    LEASE,
     LOOK,
     Rig,
     a_delivery,
@@ -47,8 +46,7 @@ def in_state(rig: Rig, state: str) -> None:
 def test_a_replayed_dead_letter_is_as_if_just_accepted_but_its_fence_goes_on(rig: Rig) -> None:
     rig.accept("1")
     for _ in range(3):
-        rig.run_one()
-        rig.pass_time(LEASE)
+        rig.give_up(rig.run_one())
         rig.sweep()
     rig.claim(("github", 1))
     assert rig.row(DELIVERY).reason == "poison"

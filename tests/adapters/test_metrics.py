@@ -196,3 +196,12 @@ def test_fields_that_nobody_knows_are_left_out(redis_url: str, redis: "Redis") -
     redis.hset(Keys().counters, mapping={"requests|a|b": 1, "new": 2, "attempts|a|b|c|d": 3})
     found = scrape(redis_url)
     assert not [key for key in found if key[0].endswith("_total")]
+
+
+def test_how_full_the_memory_is_can_be_alarmed_on(redis: "Redis", redis_url: str) -> None:
+    used = int(redis.info("memory")["used_memory"])
+    redis.config_set("maxmemory", 2 * used)
+    try:
+        assert 0.4 < scrape(redis_url)[series("redis_memory_ratio")] < 0.8
+    finally:
+        redis.config_set("maxmemory", 0)

@@ -27,10 +27,18 @@ def test_a_queue_that_is_alone_gets_all_slots() -> None:
     assert settled(Slots(5, {}), ["a"], ["a"]) == {"a": 5}
 
 
-def test_a_busy_queue_leaves_a_slot_for_each_that_runs_nothing() -> None:
-    assert settled(Slots(12, {}), ["a"]) == {"a": 10}
-    assert settled(Slots(12, {}), ["a", "b"]).total() == 11
+def test_a_busy_queue_leaves_a_quarter_to_the_others() -> None:
+    assert settled(Slots(12, {}), ["a"]) == {"a": 9}
+    assert settled(Slots(12, {}), ["a", "b"]).total() >= 9
     assert settled(Slots(12, {}), QUEUES).total() == 12
+
+
+def test_beside_a_queue_whose_deliveries_never_end_another_has_several_at_a_time() -> None:
+    slots = Slots(32, {})
+    running = settled(slots, ["a"])
+    for _ in range(3):
+        running["b"] += 1
+        assert slots.open(QUEUES, running) == ["b", "c"]
 
 
 def test_never_more_than_a_quarter_is_left_free() -> None:

@@ -37,7 +37,8 @@ class LedgerView:
     def commands(self) -> dict[str, int]:
         """How often each command was called since `forget_commands`, ours left out."""
         stats: Any = self.client.info("commandstats")
-        ours = {"info", "config|resetstat", "client|setinfo", "hello"}
+        # And what a gateway asks now and then, whoever sends to it.
+        ours = {"info", "config|resetstat", "client|setinfo", "hello", "ping", "config|get", "getrange"}
         calls = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
         return {name: many for name, many in calls.items() if name not in ours}
 

@@ -61,7 +61,7 @@ def test_says_503_in_time_and_recovers_by_itself(
     finally:
         come_back()
     assert {answer.status for answer in answers} == {503}
-    assert {answer.headers["retry-after"] for answer in answers} == {"5"}
+    assert all(5 <= int(answer.headers["retry-after"]) <= 10 for answer in answers)
     assert max(answer.seconds for answer in answers) < LATEST
     assert (alive.status, alive.seconds < 0.5) == (200, True)
     until(lambda: [send(behind, source, each).status for each in ids] == [200] * CALLERS)

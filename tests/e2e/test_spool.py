@@ -152,7 +152,7 @@ def test_a_source_without_a_spool_answers_503_as_ever(
             answer = gateway.send("/hooks/stripe", event(), stripe(event()))
         else:
             answer = send(gateway, "one", "plain")
-        assert (answer.status, answer.headers["retry-after"], kept(gateway)) == (503, "5", 0)
+        assert (answer.status, "retry-after" in answer.headers, kept(gateway)) == (503, True, 0)
 
 
 def test_what_is_forged_or_unwanted_is_not_kept(tmp_path: Path, redis_server: RedisServer) -> None:

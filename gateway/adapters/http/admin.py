@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from gateway.adapters.http.health import Readiness, health_app
-from gateway.adapters.http.metrics import read_snapshot, render
+from gateway.adapters.http.metrics import Snapshot, read_snapshot, render
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.spool.slots import State, survey
 
@@ -34,13 +34,17 @@ def admin_app(
     """`sources` gives the current (name, queue) pairs; `spool`: its directory. With a token, every path
     but the health checks wants `Authorization: Bearer TOKEN`."""
 
-    async def metrics(_: Request) -> Response:
+    async def read() -> Snapshot | None:
         try:
-            snapshot = await read_snapshot(client, keys, sources())
+            return await read_snapshot(client, keys, sources())
         except (RedisError, OSError):
-            snapshot = None
+            return None
+
+    async def metrics(_: Request) -> Response:
+        # Asked with it: what is told of Redis is not older than what is read from it.
+        snapshot, _problems = await asyncio.gather(read(), readiness.problems())
         state = await _look(spool) if spool else None
-        return Response(render(snapshot, state), media_type=METRICS_TYPE)
+        return Response(render(snapshot, state, readiness.kinds), media_type=METRICS_TYPE)
 
     return Starlette(
         routes=[Route("/metrics", _guarded(metrics, token)), Mount("/", health_app(readiness))]

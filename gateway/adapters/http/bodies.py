@@ -31,8 +31,11 @@ class InFlight:
         Raises BodyRefused: it is too large, `together` would be passed, or the caller went away.
         """
         declared = headers.one(b"content-length")
-        if declared and declared.isdigit() and int(declared[:20]) > most:
+        announced = int(declared[:20]) if declared and declared.isdigit() else 0
+        if announced > most:
             raise BodyRefused(Outcome.BODY_TOO_LARGE)
+        if self.held + announced > together:  # before the first byte of it is read
+            raise BodyRefused(Outcome.OVERLOADED)
         chunks: list[bytes] = []
         size = 0
         try:

@@ -15,7 +15,7 @@ from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
 from gateway.adapters.http.responses import respond
 from gateway.core.addresses import client_address, flood_key
-from gateway.core.outcomes import Outcome, Refusal
+from gateway.core.outcomes import Outcome, Overload, Refusal
 from gateway.core.request import Headers, InboundRequest
 from gateway.core.source import Source
 from gateway.deadlines import within
@@ -145,7 +145,8 @@ class Edge:
         except TimeoutError:
             return None, Ending(Outcome.BODY_TIMEOUT)
         except BodyRefused as refused:
-            return None, Ending(refused.outcome)
+            overload = Overload.BODIES_HELD if refused.outcome is Outcome.OVERLOADED else None
+            return None, Ending(refused.outcome, overload=overload)
         request = InboundRequest(
             scope["method"],
             scope["path"],

@@ -1,13 +1,15 @@
 """What the head of a request may cost before the edge sees it: uvicorn bounds neither size nor time.
 
 One connection with an endless header would eat the memory; many that send half a head, or nothing,
-and wait would eat the file descriptors.
+and wait would eat the file descriptors (see also `crowd.py`).
 """
 
 import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.adapters.http.crowd import Crowd
 
 TOO_LARGE: Final = b'{"error":"headers too large"}'
 REFUSAL: Final = (
@@ -18,10 +20,12 @@ REFUSAL: Final = (
 
 class BoundedHeads(HttpToolsProtocol):
     """uvicorn's protocol. A head beyond `most` bytes gets a 431; one that is not whole after
-    `seconds` gets its connection closed, and so does a connection that never begins one."""
+    `seconds` gets its connection closed, and so does a connection that never begins one.
+    `crowd`: of all connections of this server."""
 
-    def __init__(self, *args: Any, most: int, seconds: float, **options: Any) -> None:
+    def __init__(self, *args: Any, most: int, seconds: float, crowd: Crowd, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._crowd = crowd
         self._most = most
         self._seconds = seconds
         self._size = 0
@@ -35,12 +39,32 @@ class BoundedHeads(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
         super().connection_made(transport)
+        self._crowd.join(self)
         self._alarm = self.loop.call_later(self._seconds, self._judge)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._alarm:
             self._alarm.cancel()
+        self._crowd.leave(self)
         super().connection_lost(exc)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Those behind a chunked body are dropped: uvicorn would put them among the head's, past every
+        bound, and past a proxy that has appended the client's address there."""
+        if self._open:
+            super().on_header(name, value)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._crowd.answered(self)
+
+    @property
+    def waits(self) -> bool:
+        """For a request, or for the rest of one. What is whole and not answered yet is ours to end."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+    def drop(self) -> None:
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         before = self.scope

@@ -12,16 +12,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.adapters.ledger.durability import SETTINGS, facts_of, judge
+from gateway.adapters.ledger.absence import absence_of
+from gateway.adapters.ledger.durability import SETTINGS, facts_of, judge, may_pass
+from gateway.adapters.ledger.marker import Marker
+from gateway.faults import Fault
+from gateway.logs import logger
 
 ASK_SECONDS: Final = 0.5
 RECHECK_SECONDS: Final = 10.0
+WATCH_SECONDS: Final = 15.0
+DATA_LOST: Final = "data_lost"
+LOST: Final = (
+    f"{DATA_LOST}: Redis has other data than before; what was acknowledged until then may be gone"
+)
 
 
 class Readiness:
     """Whether this gateway can keep its promise now.
 
-    Anybody may ask, so Redis is asked at most twice a second, and its settings every 10 s. `spool`
+    Anybody may ask, so Redis is asked at most twice a second, and how it is set up every 10 s. `spool`
     says whether events can be kept on disk meanwhile: then the gateway is ready without Redis. All
     gateways lose it at the same time; were none of them ready, nobody would be left to keep anything.
     """
@@ -32,46 +41,87 @@ class Readiness:
         durability: str,
         clock: Callable[[], float] = time.monotonic,
         spool: Callable[[], bool] = lambda: False,
+        *,
+        replicas: int = 0,
+        marker: Marker | None = None,
     ) -> None:
         self._client = client
         self._durability = durability
         self._clock = clock
         self._spool = spool
-        self._away = False
+        self._replicas = replicas
+        self._marker = marker
         self._asking = asyncio.Lock()
         self._ask_at = self._recheck_at = clock()
-        self._answer: list[str] = []
-        self._weak: list[str] = []
+        self._away = ""
+        self._faults: list[Fault] = []
+        self._told: list[str] = []
+        self._lost = False
         self.draining = False
 
     async def problems(self) -> list[str]:
-        """Why not ready; empty when ready."""
+        """What is wrong, also what is no reason not to be ready."""
         if self.draining:
             return ["draining: this process is about to stop"]
         async with self._asking:  # who comes while another asks shares that one's answer
             if self._clock() >= self._ask_at:
-                self._answer = await self._ask()
+                await self._ask()
                 self._ask_at = self._clock() + ASK_SECONDS
-        return self._answer
+                self._tell(self._texts())
+        return self._texts()
 
     async def ready(self) -> bool:
-        problems = await self.problems()
-        return not problems or (self._away and not self.draining and self._spool())
+        await self.problems()
+        if self.draining:
+            return False
+        if not (self._away or self._faults):
+            return True
+        return (bool(self._away) or may_pass(self._faults)) and self._spool()
 
-    async def _ask(self) -> list[str]:
+    @property
+    def kinds(self) -> list[str]:
+        """The problems that were found last, each by a word of a closed list."""
+        faults = [self._away] if self._away else [fault.key for fault in self._faults]
+        return [*faults, *([DATA_LOST] if self._lost else [])]
+
+    async def watch(self) -> None:
+        """Asks for ever, though nobody else did: whoever asks, the log is told what has changed."""
+        while True:
+            await self.problems()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _texts(self) -> list[str]:
+        away = [f"redis: {self._away}"] if self._away else []
+        faults = away or [f"{fault.key}: {fault.problem}" for fault in self._faults]
+        return [*faults, *([LOST] if self._lost else [])]
+
+    def _tell(self, texts: list[str]) -> None:
+        for text in texts:
+            if text not in self._told:
+                logger().error("redis.problem", problem=text)
+        for text in self._told:
+            if text not in texts:
+                logger().info("redis.mended", problem=text)
+        self._told = texts
+
+    async def _ask(self) -> None:
         try:
             await self._client.ping()
-            if self._clock() >= self._recheck_at:
-                info: Any = await self._client.info("server")
-                config: Any = await self._client.config_get(*SETTINGS)
-                faults = judge(facts_of(info, config), self._durability)
-                self._weak = [f"{fault.key}: {fault.problem}" for fault in faults]
+            # One that comes back may be another one.
+            if self._away or self._clock() >= self._recheck_at:
+                await self._examine()
                 self._recheck_at = self._clock() + RECHECK_SECONDS
         except (RedisError, OSError) as error:
-            self._away = True
-            return [f"redis: {type(error).__name__}"]
-        self._away = False
-        return self._weak
+            self._away = str(absence_of(error))
+        else:
+            self._away = ""
+
+    async def _examine(self) -> None:
+        info: Any = await self._client.info()
+        config: Any = await self._client.config_get(*SETTINGS)
+        self._faults = judge(facts_of(info, config), self._durability, self._replicas)
+        if self._marker and await self._marker.replaced():
+            self._lost = True
 
 
 async def livez(_: Request) -> Response:

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from gateway.adapters.http.metrics import Counters
 from gateway.adapters.ledger.lessons import RedisLessons
+from gateway.adapters.ledger.pressure import LedgerPressure
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.refused import Refusals
 from gateway.adapters.ledger.script_line import ScriptLine
@@ -34,6 +35,7 @@ class Lasting:
     keys: FetchedKeys
     visits: Visits
     spool: DiskSpool
+    pressure: LedgerPressure
 
     @classmethod
     def of(cls, redis: "Redis", names: Keys, spool: SpoolSettings | None = None) -> "Lasting":
@@ -51,14 +53,18 @@ class Lasting:
             keys=FetchedKeys(client),
             visits=Visits(client),
             spool=DiskSpool(spool or SpoolSettings(), counters.spool),
+            pressure=LedgerPressure(redis, names),
         )
 
     async def flush(self) -> None:
-        """Adds the counts to those in Redis; what cannot be written is kept for the next time."""
+        """Adds the counts to those in Redis, and looks how full it is; what cannot be written is kept
+        for the next time."""
         with contextlib.suppress(RedisError, OSError):
             await self.counters.flush(self.redis, self.names)
         with contextlib.suppress(RedisError, OSError):
             await self.secret_use.flush(self.redis, self.names)
+        with contextlib.suppress(RedisError, OSError):
+            await self.pressure.look()
 
     async def aclose(self) -> None:
         await self.spool.aclose()

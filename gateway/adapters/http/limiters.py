@@ -8,17 +8,16 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import Storage
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.adapters.ledger.batcher import Batcher
+from gateway.adapters.ledger.redis_clients import async_client
 from gateway.core.source import Source
 
 MOST_ADDRESSES: Final = 65_536
@@ -126,13 +125,13 @@ class RedisQuota:
     """
 
     def __init__(self, url: str, prefix: str, timeout: float) -> None:
+        # Ours, with our time limits and every kind of URL; the library's own has neither.
+        self._client = async_client(url, timeout)
         self._storage = RedisStorage(
-            _limits_url(url),
+            "async+redis://",
             implementation="redispy",
             key_prefix=f"{prefix}:quota",
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # passed on to redis-py as it is
+            connection_pool=self._client.connection_pool,  # type: ignore[arg-type]  # passed on as it is
         )
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         self._batcher: Batcher[Source, float | None] = Batcher(self._flush)
@@ -149,8 +148,7 @@ class RedisQuota:
 
     async def aclose(self) -> None:
         """Ends its connections now; dropped without it, they end when it is collected."""
-        bridge: Any = self._storage.bridge
-        await bridge.get_connection().aclose()
+        await self._client.aclose()
 
     async def _flush(self, batch: Sequence[Source]) -> list[float | None]:
         answers: dict[str, list[float | None]] = {}
@@ -191,9 +189,3 @@ class RedisQuota:
 @cache
 def _parsed(limit: str) -> RateLimitItem:
     return parse(limit)
-
-
-def _limits_url(url: str) -> str:
-    """The library knows Redis URLs by its own schemes."""
-    scheme, _, rest = url.partition("://")
-    return f"async+{'redis+unix' if scheme == 'unix' else scheme}://{rest}"

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 
 from gateway import __version__
+from gateway.adapters.ledger.pressure import memory_share
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.spool.slots import State
 from gateway.core.event import event_of
@@ -73,6 +74,7 @@ class Snapshot:
     oldest: dict[str, float]
     workers: int
     suspended: bool
+    memory: float = 0.0
 
 
 async def read_snapshot(client: "Redis", keys: Keys, sources: Iterable[tuple[str, str]]) -> Snapshot:
@@ -84,6 +86,7 @@ async def read_snapshot(client: "Redis", keys: Keys, sources: Iterable[tuple[str
     pipeline.hgetall(keys.counters)
     pipeline.scard(f"{keys.rq}:workers")
     pipeline.exists(f"{keys.rq}:suspended")
+    pipeline.info("memory")
     for name, _ in pairs:
         pipeline.zcard(keys.pending(name))
         pipeline.zcard(keys.dead(name))
@@ -92,9 +95,9 @@ async def read_snapshot(client: "Redis", keys: Keys, sources: Iterable[tuple[str
         pipeline.llen(keys.queue(queue))
         pipeline.lindex(keys.queue(queue), 0)
     replies: list[Any] = await pipeline.execute()
-    (seconds, micros), counters, workers, suspended = replies[:4]
-    per_source = [replies[4 + 3 * i : 7 + 3 * i] for i in range(len(pairs))]
-    per_queue = [replies[4 + 3 * len(pairs) + 2 * i :][:2] for i in range(len(queues))]
+    (seconds, micros), counters, workers, suspended, info, *rest = replies
+    per_source = [rest[3 * i :][:3] for i in range(len(pairs))]
+    per_queue = [rest[3 * len(pairs) + 2 * i :][:2] for i in range(len(queues))]
     now_ms = seconds * 1000 + micros // 1000
     heads = await _due_since(client, keys, [head for _, head in per_queue])
     oldest = {
@@ -112,6 +115,7 @@ async def read_snapshot(client: "Redis", keys: Keys, sources: Iterable[tuple[str
         oldest=oldest,
         workers=workers,
         suspended=bool(suspended),
+        memory=memory_share(info),
     )
 
 
@@ -125,17 +129,23 @@ async def _due_since(client: "Redis", keys: Keys, jobs: list[bytes | None]) -> l
     return [int(value) if value else None for value in await pipeline.execute()]
 
 
-def render(snapshot: Snapshot | None, spool: State | None = None) -> bytes:
-    """The Prometheus text. None: Redis, or the spool, could not be read, and that is what it says."""
+def render(
+    snapshot: Snapshot | None, spool: State | None = None, problems: Iterable[str] = ()
+) -> bytes:
+    """The Prometheus text. None: Redis, or the spool, could not be read, and that is what it says.
+    `problems`: what is wrong with the server, of a closed list."""
     registry = CollectorRegistry()
-    registry.register(_Collector(snapshot, spool))
+    registry.register(_Collector(snapshot, spool, tuple(problems)))
     return generate_latest(registry)
 
 
 class _Collector(Collector):
-    def __init__(self, snapshot: Snapshot | None, spool: State | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot | None, spool: State | None, problems: tuple[str, ...]
+    ) -> None:
         self._snapshot = snapshot
         self._spool = spool
+        self._problems = problems
 
     def collect(self) -> Iterator[Metric]:
         build = GaugeMetricFamily("hookline_build_info", "The version that runs", labels=["version"])
@@ -144,6 +154,12 @@ class _Collector(Collector):
         yield GaugeMetricFamily(
             "hookline_redis_up", "1 when the ledger can be read", value=int(self._snapshot is not None)
         )
+        wrong = GaugeMetricFamily(
+            "hookline_redis_problem", "1 for each thing that is wrong with Redis", labels=["problem"]
+        )
+        for problem in self._problems:
+            wrong.add_metric([problem], 1)
+        yield wrong
         if self._spool:
             yield from _spooled(self._spool, time.time())
         if self._snapshot:
@@ -165,6 +181,11 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
             gauge.add_metric([key], value)
         yield gauge
     yield GaugeMetricFamily("hookline_workers", "Workers registered with RQ", value=snapshot.workers)
+    yield GaugeMetricFamily(
+        "hookline_redis_memory_ratio",
+        "Memory that Redis uses, of maxmemory, else of its machine's",
+        value=snapshot.memory,
+    )
     yield GaugeMetricFamily(
         "hookline_workers_suspended",
         "1 when `rq suspend` holds all workers",

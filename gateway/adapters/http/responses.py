@@ -5,6 +5,7 @@ endpoint on a 401, 403, 404 or 410, and drop the event on any 4xx.
 """
 
 import math
+import random
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -16,7 +17,8 @@ from gateway.ingest import Ending
 
 # Whatever kept a caller from being believed, all see these bytes: no oracle for what exists.
 NOT_AUTHENTICATED: Final = b'{"error":"not authenticated"}'
-UNAVAILABLE_RETRY_SECONDS: Final = 5
+# By chance within these, so that all who were turned away do not come back at once.
+UNAVAILABLE_RETRY_SECONDS: Final = (5.0, 10.0)
 
 NEGATIVE: Final[dict[Outcome, tuple[int, bytes]]] = {
     Outcome.REFUSED: (401, NOT_AUTHENTICATED),
@@ -89,7 +91,7 @@ def _negative(ending: Ending) -> Response:
     if ending.outcome is Outcome.METHOD_NOT_ALLOWED:
         headers.append((b"allow", b"POST"))
     if ending.outcome in AWAY or ending.retry_after is not None:
-        seconds = ending.retry_after or UNAVAILABLE_RETRY_SECONDS
+        seconds = ending.retry_after or random.uniform(*UNAVAILABLE_RETRY_SECONDS)
         headers.append((b"retry-after", str(math.ceil(seconds)).encode()))
     if ending.outcome in CLOSING:
         headers.append((b"connection", b"close"))

@@ -5,12 +5,9 @@ feeds). uvicorn's own proxy handling is off: it believes X-Forwarded-For from th
 """
 
 import asyncio
-import contextlib
-import math
 import os
-import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +17,18 @@ import uvicorn
 from redis.asyncio import Redis
 
 from gateway.adapters.http.admin import admin_app
+from gateway.adapters.http.crowd import Crowd
 from gateway.adapters.http.edge import Deployment, Edge
 from gateway.adapters.http.heads import BoundedHeads
 from gateway.adapters.http.health import Readiness, health_app
 from gateway.adapters.http.lasting import Lasting
+from gateway.adapters.http.leaving import Leaving, listen_as_child, listen_for
+from gateway.adapters.http.listening import tell_ready
+from gateway.adapters.http.parting import Server
+from gateway.adapters.http.service_manager import notify
+from gateway.adapters.http.succession import Succession
 from gateway.adapters.ledger.async_ledger import AsyncLedger
+from gateway.adapters.ledger.marker import Marker
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.script_line import ScriptLine
@@ -38,15 +42,7 @@ from gateway.settings import ServerSettings
 
 FLUSH_SECONDS: Final = 1.0
 ADMIN_GRACE_SECONDS: Final = 1.0
-BACKLOG: Final = 2048
-
-
-class Server(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again after it has stopped, past our clean-up."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+CANCEL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +55,20 @@ class Parts:
     load: Callable[[], Application]
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError when the address is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
-
-
 def run_gateway(
-    parts: Parts, sock: socket.socket, admin: socket.socket | None, *, parent: int | None = None
+    parts: Parts,
+    sock: socket.socket,
+    admin: socket.socket | None,
+    *,
+    parent: int | None = None,
+    succession: Succession | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. With `admin`, this process also serves the admin app.
 
-    `parent`: a pipe from a supervisor. When that is killed nobody could tell us to stop, and we would
-    keep the port from its successor: the pipe's end is told as SIGTERM is.
+    `parent`: a pipe from a supervisor, whose child we are. `succession`: SIGUSR2 replaces us.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(parts, sock, admin, parent))
+        runner.run(_serve(parts, sock, admin, parent, succession))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -86,7 +80,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _serve(
-    parts: Parts, sock: socket.socket, admin: socket.socket | None, parent: int | None
+    parts: Parts,
+    sock: socket.socket,
+    admin: socket.socket | None,
+    parent: int | None,
+    succession: Succession | None,
 ) -> None:
     settings = parts.app.config.settings
     client = async_client(parts.url, settings.redis.timeout)
@@ -95,36 +93,53 @@ async def _serve(
         client,
         settings.redis.durability,
         spool=lambda: spools(state["app"]) and lasting.spool.takes_writes,
+        replicas=settings.redis.awaited_replicas,
+        marker=Marker(client, lasting.names),
     )
     state = {"app": parts.app}
     edge = Edge(parts.build(parts.app, parts.url, lasting), health_app(readiness), lasting)
     servers = [uvicorn_server(edge, settings.server)]
     sockets = [sock]
     if admin is not None:
-        beside = admin_for(parts.app, client, readiness, lambda: state["app"])
-        servers.append(uvicorn_server(beside, settings.server, ADMIN_GRACE_SECONDS))
+        manage = admin_for(parts.app, client, readiness, lambda: state["app"])
+        servers.append(uvicorn_server(manage, settings.server, ADMIN_GRACE_SECONDS))
         sockets.append(admin)
 
     def reload() -> None:
         state["app"] = _reload(parts, edge, lasting, state["app"])
 
-    _install_signals(servers, readiness, reload, parent)
+    leaving = Leaving(servers, readiness, settings.server.drain or 0.0, succession)
+    if parent is None:
+        listen_for(leaving, reload)
+    else:
+        listen_as_child(leaving, reload, parent)
     keeper = Keeper(parts.app, parts.url, tuple)
     keeper.start()
     if spools(parts.app):
         await lasting.spool.open()
-    tasks = [asyncio.create_task(_flush(lasting)), asyncio.create_task(_drain(parts, lasting, edge))]
+    beside = (_flush(lasting), _drain(parts, lasting, edge), say_when_serving(servers))
+    tasks = [asyncio.create_task(each) for each in beside]
+    if admin is not None:  # else the parent watches for all its children
+        tasks.append(asyncio.create_task(readiness.watch()))
     try:
         await asyncio.gather(
             *(server.serve(sockets=[sock]) for server, sock in zip(servers, sockets, strict=True))
         )
     finally:
         keeper.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await lasting.aclose()
         await client.aclose()
+
+
+async def end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancels them until they have ended: up to Python 3.11 `asyncio.wait_for`, which redis-py uses,
+    loses a cancellation that comes together with its result."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
 
 
 def admin_for(
@@ -151,7 +166,8 @@ def uvicorn_server(app: Any, settings: ServerSettings, grace: float | None = Non
     """`grace` (default: the settings') is how long open requests may take once it is told to stop."""
     # Twice the limit is only for memory's sake: the edge counts exactly, without the line ends.
     most = 2 * int(settings.max_header_bytes)
-    heads: Any = partial(BoundedHeads, most=most, seconds=settings.body_deadline)
+    crowd = Crowd.within_file_limit(settings.max_connections)
+    heads: Any = partial(BoundedHeads, most=most, seconds=settings.body_deadline, crowd=crowd)
     return Server(
         uvicorn.Config(
             app,
@@ -163,33 +179,17 @@ def uvicorn_server(app: Any, settings: ServerSettings, grace: float | None = Non
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=math.ceil(grace or settings.grace),
-        )
+        ),
+        grace or settings.grace,
     )
 
 
-def _install_signals(
-    servers: list[Server], readiness: Readiness, reload: Callable[[], None], parent: int | None
-) -> None:
-    def stop() -> None:
-        again = readiness.draining
-        readiness.draining = True
-        for server in servers:
-            server.should_exit = True
-            server.force_exit = again
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop)
-    loop.add_signal_handler(signal.SIGINT, stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    if parent is not None:
-
-        def orphaned() -> None:
-            loop.remove_reader(parent)
-            logger().error("gateway.orphaned")
-            stop()
-
-        loop.add_reader(parent, orphaned)
+async def say_when_serving(servers: Sequence[Server]) -> None:
+    """To whoever waits for it: a gateway whose place we take, a parent, systemd."""
+    for server in servers:
+        await server.serving.wait()
+    tell_ready(os.environ)
+    notify("READY=1")
 
 
 def _reload(parts: Parts, edge: Edge, lasting: Lasting, current: Application) -> Application:
@@ -215,7 +215,7 @@ async def _drain(parts: Parts, lasting: Lasting, edge: Edge) -> None:
         return {each.name: each for each in edge.deployment.by_path.values()}
 
     try:
-        ledger = AsyncLedger(line, look_ms)
+        ledger = AsyncLedger(line, look_ms, parts.app.config.settings.redis.awaited_replicas)
         await SpoolTask(lasting.spool, ledger, sources, lasting.counters.spool).run()
     finally:
         await line.aclose()

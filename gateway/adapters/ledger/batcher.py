@@ -5,8 +5,8 @@ what arrived during the last round trip. Cost per item falls as load rises.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,7 +16,8 @@ R = TypeVar("R")
 class Batcher(Generic[T, R]):
     """`flush` gets up to `most_items` items, of at most `most_bytes` together, and answers each.
 
-    One item that is larger by itself goes alone.
+    One item that is larger by itself goes alone. Those with different `lane`s take turns: who has a
+    thousand waiting delays another's next one by one of them.
     """
 
     def __init__(
@@ -26,25 +27,27 @@ class Batcher(Generic[T, R]):
         most_items: int = 128,
         most_bytes: int = 4 * 1024 * 1024,
         size: Callable[[T], int] = lambda _: 0,
+        lane: Callable[[T], Hashable] = lambda _: None,
     ) -> None:
         self._flush = flush
         self._most_items = most_items
         self._most_bytes = most_bytes
         self._size = size
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._lane = lane
+        self._lanes: OrderedDict[Hashable, deque[tuple[T, asyncio.Future[R]]]] = OrderedDict()
         self._sender: asyncio.Task[None] | None = None
 
     async def submit(self, item: T) -> R:
         """The item's own answer. Raises what `flush` raised for the batch it was in."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._lanes.setdefault(self._lane(item), deque()).append((item, future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
         return await future
 
     async def _send(self) -> None:
         try:
-            while self._waiting:
+            while self._lanes:
                 batch = self._take()
                 if not batch:
                     continue
@@ -64,12 +67,17 @@ class Batcher(Generic[T, R]):
         """The next batch. Who gave up waiting is left out: nobody would hear that it was stored."""
         batch: list[tuple[T, asyncio.Future[R]]] = []
         used = 0
-        while self._waiting and len(batch) < self._most_items:
-            item, future = self._waiting[0]
+        while self._lanes and len(batch) < self._most_items:
+            lane, waiting = next(iter(self._lanes.items()))
+            item, future = waiting[0]
             if not future.done():
                 used += self._size(item)
                 if batch and used > self._most_bytes:
                     break
                 batch.append((item, future))
-            self._waiting.popleft()
+            waiting.popleft()
+            if waiting:
+                self._lanes.move_to_end(lane)
+            else:
+                del self._lanes[lane]
         return batch

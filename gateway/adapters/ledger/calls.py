@@ -6,7 +6,7 @@ Nothing here talks to a server: a function makes a Call, `scripts.run` or `run_a
 import base64
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.adapters.ledger import scripts
@@ -23,13 +23,14 @@ Wanted = tuple[Event, Source, Sequence[str]] | tuple[Event, Source, Sequence[str
 """An event, its source, the names of its processors, and the turns of those that keep an order."""
 
 MOST_CRASHES: Final = 3
+ABANDON_AFTER: Final = 10
 LOOK_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """`word`: busy, waiting, pending, blocked, done, overtaken, dead, missing, poison, body_missing,
-    replayed, foreign."""
+    """`word`: busy, waiting, pending, blocked, done, overtaken, dead, missing, poison, abandoned,
+    body_missing, replayed, foreign."""
 
     word: str
     delivery: str
@@ -67,15 +68,21 @@ def claim(
     queues: Iterable[tuple[str, int]] = (),
     taken: Iterable[tuple[str, str]] = (),
     look_ms: int = LOOK_MS,
+    abandon_after: int = ABANDON_AFTER,
+    token: str = "",
 ) -> Call[list[Claimed | NotClaimed]]:
-    """Up to so many from each queue, and the (id, queue) pairs that were taken from RQ already."""
+    """Up to so many from each queue, and the (id, queue) pairs that were taken from RQ already.
+
+    With a `token` of its own such a pair may be claimed again where the reply was lost: it gives the
+    same lease, and counts no further attempt. What is taken from queues here would be another.
+    """
     pairs = [item for pair in queues for item in pair]
     explicit = [item for pair in taken for item in pair]
-    traces = (TRACES[DeadReason.POISON], TRACES[DeadReason.BODY_MISSING])
-    head = (lease_ms, MOST_CRASHES, worker, int(keep_books), *traces, look_ms, len(pairs) // 2)
-    return Call(
-        scripts.CLAIM, (*head, *pairs, *explicit), lambda reply: [_claimed(row) for row in reply]
-    )
+    reasons = (DeadReason.POISON, DeadReason.ABANDONED, DeadReason.BODY_MISSING)
+    traces = [TRACES[reason] for reason in reasons]
+    head = (lease_ms, MOST_CRASHES, abandon_after, worker, int(keep_books), token, look_ms)
+    args = (*head, *traces, len(pairs) // 2, *pairs, *explicit)
+    return Call(scripts.CLAIM, args, lambda reply: [_claimed(row) for row in reply])
 
 
 def renew(leases: Iterable[tuple[str, int]], lease_ms: int) -> Call[list[bool]]:
@@ -123,6 +130,23 @@ def replay(
 def discard(deliveries: Iterable[str], *, look_ms: int = LOOK_MS) -> Call[list[str]]:
     """A word each: discarded, missing, or the state that keeps it from being discarded."""
     return Call(scripts.DISCARD, (look_ms, *deliveries), _words)
+
+
+@dataclass(frozen=True, slots=True)
+class Refiled:
+    """How many dead letters were looked at; `filed` among RQ's failed jobs again; `replayed`, because
+    somebody had pressed Requeue. `total`: how many the source has."""
+
+    looked: int
+    filed: int
+    replayed: int
+    total: int = field(default=0, compare=False)
+
+
+def refile(source: str, first: int, most: int, look_ms: int = LOOK_MS) -> Call[Refiled]:
+    """Looks whether RQ's tools show these dead letters, from the `first`, the oldest first."""
+    traces = (part for pair in TRACES.items() for part in pair)
+    return Call(scripts.REFILE, (source, first, most, look_ms, *traces), lambda reply: Refiled(*reply))
 
 
 def step(delivery: str, fence: int, name: str, value: bytes) -> Call[bool]:
@@ -202,6 +226,7 @@ def _claimed(row: list[Any]) -> Claimed | NotClaimed:
         processor,
         event,
         *unpack(row[11]),
+        alone=bool(row[12]),
     )
 
 

@@ -8,7 +8,7 @@ from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Failure
 from gateway.core.outcomes import DeliveryState
 
 ENDED: Final = frozenset({DeliveryState.DONE, DeliveryState.DEAD})
-LEFT_NO_NOTE: Final = ("poison", "body_missing")
+LEFT_NO_NOTE: Final = ("poison", "abandoned", "body_missing")
 
 Notes = Callable[[str], Sequence[Failure]]
 """What is new among the notes of a delivery's failed attempts, the oldest first."""

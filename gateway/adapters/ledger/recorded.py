@@ -46,7 +46,7 @@ class Recorded:
             if delivery.reason in NOT_RUN:
                 return None
             return Run(AttemptOutcome.DONE, emitted=self.emitted(delivery.id))
-        if delivery.reason == "poison":
+        if delivery.reason in ("poison", "abandoned"):
             return Run(AttemptOutcome.CRASHED)
         (failure,) = self.reader.last_failures([delivery.id])
         return _failed(failure) if failure else None

@@ -70,6 +70,10 @@ class Keys:
         return f"{self.prefix}:counters"
 
     @property
+    def marker(self) -> str:
+        return f"{self.prefix}:marker"
+
+    @property
     def sources(self) -> str:
         return f"{self.prefix}:sources"
 

@@ -1,5 +1,5 @@
-"""What must go on whatever processors do: leases renewed, due deliveries rung, expired index entries
-pruned. A thread in every worker and in every gateway.
+"""What must go on whatever processors do: leases renewed, due deliveries rung, dead letters shown,
+expired index entries pruned. A thread in every worker and in every gateway.
 """
 
 import threading
@@ -18,6 +18,8 @@ PRUNE_SECONDS: Final = 60.0
 PRUNE_AT_ONCE: Final = 1000
 SWEEP_AT_ONCE: Final = 200  # deliveries of a source in one call, while others wait for the server
 SWEEPS_AT_ONCE: Final = 10
+REFILE_AT_ONCE: Final = 100  # dead letters of a source in one call, for the same reason
+REFILES_AT_ONCE: Final = 5
 
 Lease = tuple[str, int]
 
@@ -31,6 +33,9 @@ class Keeper:
         self._app = app
         self._keys = Keys(app.prefix)
         self._offsets: dict[str, int] = {}
+        self._letters: dict[str, int] = {}
+        self._alarm = worker.dead_letters_alarm
+        self._alarmed: set[str] = set()
         self._leases = leases
         self._refusals: dict[Lease, int] = {}
         self._lease_ms = int(worker.lease * 1000)
@@ -47,13 +52,16 @@ class Keeper:
         self._stopped.set()
 
     def _run(self) -> None:
-        renew_at = prune_at = 0.0
+        renew_at = prune_at = refile_at = 0.0
         while not self._stopped.wait(min(self._sweep_every, self._renew_every)):
             try:
                 if time.monotonic() >= renew_at:
                     self._renew()
                     renew_at = time.monotonic() + self._renew_every
                 self._sweep()
+                if time.monotonic() >= refile_at:
+                    self._refile()
+                    refile_at = time.monotonic() + self._look_ms / 1000
                 if time.monotonic() >= prune_at:
                     self._prune()
                     prune_at = time.monotonic() + PRUNE_SECONDS
@@ -81,6 +89,36 @@ class Keeper:
                 logger().debug("sweep.rung", deliveries=rung)
             if looked < SWEEP_AT_ONCE:
                 return
+
+    def _refile(self) -> None:
+        """Dead letters that RQ's tools have dropped, a bounded piece at a time, round and round."""
+        for name in self._sources():
+            for _ in range(REFILES_AT_ONCE):
+                if self._refile_some(name) < REFILE_AT_ONCE:
+                    break
+
+    def _refile_some(self, source: str) -> int:
+        """How many it has looked at."""
+        first = self._letters.get(source, 0)
+        call = ledger.refile(source, first, REFILE_AT_ONCE, self._look_ms)
+        found = run(self._client, self._keys, call)
+        self._letters[source] = first + found.looked if found.looked == REFILE_AT_ONCE else 0
+        if found.filed or found.replayed:
+            logger().warning(
+                "dead_letters.restored", source=source, filed=found.filed, replayed=found.replayed
+            )
+        self._warn(source, found.total)
+        return found.looked
+
+    def _warn(self, source: str, letters: int) -> None:
+        """Once, until they are fewer again: none of them is ever dropped, whatever memory they take."""
+        if letters < self._alarm:
+            self._alarmed.discard(source)
+        elif source not in self._alarmed:
+            self._alarmed.add(source)
+            logger().error(
+                "dead_letters.too_many", source=source, dead_letters=letters, alarm=self._alarm
+            )
 
     def _prune(self) -> None:
         """Takes events whose record has expired out of the index, a bounded piece at a time."""

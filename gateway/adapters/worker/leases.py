@@ -53,6 +53,7 @@ class Leases:
         lease_ms: int,
         look_ms: int,
         internal: Internal | None = None,
+        abandon_after: int = ledger.ABANDON_AFTER,
     ) -> None:
         self._client = client
         self._keys = keys
@@ -60,6 +61,7 @@ class Leases:
         self._lease_ms = lease_ms
         self._look_ms = look_ms
         self._internal = internal
+        self._abandon_after = abandon_after
         self._held: dict[Lease, Claimed] = {}
         self._ended: dict[Lease, Ending] = {}
         self._crashed: list[Lease] = []
@@ -184,6 +186,7 @@ class Leases:
             queues=shares.items(),
             taken=[(bell.job, bell.queue) for bell in bells],
             look_ms=self._look_ms,
+            abandon_after=self._abandon_after,
         )
 
     def _run(self, call: Call[T]) -> T:

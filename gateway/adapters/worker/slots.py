@@ -5,14 +5,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-RESERVED: Final = 4  # one slot in so many
+RESERVED: Final = 4  # one slot in so many is not for queues that have their share already
+LAST: Final = 8  # and of one in so many, each that runs nothing may have one
 
 
 class Slots:
     """`caps`: how many deliveries of a queue may run at once, where that is limited.
 
-    A queue that runs something leaves slots free for those that run nothing: one each, at most a
-    quarter of all. So however long a source's deliveries take, another's begin at once.
+    A queue that runs its share or more leaves a quarter of all slots to the others. Those that run
+    less leave slots for those that run nothing: one each, at most an eighth of all. So however long a
+    source's deliveries take, another's begin at once, also where it has several at a time.
     """
 
     def __init__(self, concurrency: int, caps: Mapping[str, int]) -> None:
@@ -33,8 +35,15 @@ class Slots:
 
     def _room(self, queue: str, queues: Sequence[str], running: Counter[str]) -> int:
         free = self._concurrency - running.total()
-        idle = sum(1 for other in queues if other != queue and not running[other])
-        room = free - min(idle, self._concurrency // RESERVED)
+        share = self._concurrency // max(1, len(queues))
+        last = self._left_to_idle(queue, queues, running)
+        quarter = self._concurrency // RESERVED if len(queues) > 1 else 0
+        # Up to its share a queue may fill the quarter, beyond it not.
+        room = max(free - max(last, quarter), min(free - last, share - running[queue]))
         if not running[queue]:
             room = min(free, max(1, room))  # what the others leave free is meant for it
         return min(room, self._caps.get(queue, self._concurrency) - running[queue])
+
+    def _left_to_idle(self, queue: str, queues: Sequence[str], running: Counter[str]) -> int:
+        idle = sum(1 for other in queues if other != queue and not running[other])
+        return min(idle, self._concurrency // LAST)

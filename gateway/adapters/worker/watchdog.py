@@ -7,6 +7,7 @@ it.
 
 import faulthandler
 import sys
+from contextlib import suppress
 from typing import Final
 
 SHORTEST: Final = 10.0
@@ -20,7 +21,8 @@ class Watchdog:
 
     def feed(self) -> None:
         """Call it every few seconds. Without that: each thread's lines on stderr, and exit status 1."""
-        faulthandler.dump_traceback_later(self._seconds, exit=True, file=sys.__stderr__ or 2)
+        with suppress(RuntimeError):  # no further thread just now: what runs must not be cut off for it
+            faulthandler.dump_traceback_later(self._seconds, exit=True, file=sys.__stderr__ or 2)
 
     def stop(self) -> None:
         faulthandler.cancel_dump_traceback_later()

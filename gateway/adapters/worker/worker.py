@@ -30,6 +30,7 @@ from gateway.adapters.worker.leases import Ending, Leases
 from gateway.adapters.worker.memory import MemoryLimit
 from gateway.adapters.worker.presence import Presence
 from gateway.adapters.worker.runner import Ended, Runner
+from gateway.adapters.worker.suspects import Suspects, left_running
 from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed
@@ -45,7 +46,6 @@ STRAYS_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 1.0  # after an error of the server
 EXIT_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 10.0
-ALONE_SECONDS: Final = 600.0  # for so long after a crash that was surely its own
 
 
 class HooklineWorker(Presence):
@@ -74,17 +74,19 @@ class HooklineWorker(Presence):
         self._inbox: SimpleQueue[Ended | IsolatedEnd | Bell] = SimpleQueue()
         keys = Keys(app.prefix)
         self._ringer = BellRinger(url, keys, self._inbox.put)
-        self._intake = Intake(app, self.connection, queues, concurrency, self._ringer)
+        self._suspects = Suspects()
+        self._intake = Intake(app, self.connection, queues, concurrency, self._ringer, self._suspects)
         lease_ms, look_ms = int(worker.lease * 1000), int(worker.look_interval * 1000)
         internal = Internal(app.config.internal, build_router(app.processors))
-        self._leases = Leases(self.connection, keys, self.name, lease_ms, look_ms, internal)
+        self._leases = Leases(
+            self.connection, keys, self.name, lease_ms, look_ms, internal, worker.abandon_after
+        )
         self._steps = StepStore(
             lambda: blocking_client(url, app.config.settings.redis.timeout), keys, url
         )
         self._runner = Runner()
         self._keeper = Keeper(app, url, self._leases.keys)
         self.farewell = Farewell(worker.grace, self._ringer.stop)
-        self._alone_until: dict[str, float] = {}
         self._in_doubt = self._opened = False
         self._next_tick = self._next_beat = self._next_strays = 0.0
 
@@ -104,6 +106,7 @@ class HooklineWorker(Presence):
         """
         self.open()
         self.bootstrap(logging_level="WARNING")
+        self._suspects.accuse(left_running(self.connection, self._intake.queues()))
         self._keeper.start()
         if not burst:
             self._ringer.start()
@@ -200,9 +203,9 @@ class HooklineWorker(Presence):
     def _note_unclaimed(self, row: NotClaimed) -> None:
         known = self._app.processors.get(row.processor)
         facts = {"delivery": row.delivery, "processor": row.processor, "source": row.source}
-        if row.word in ("poison", "body_missing"):
+        if row.word in ("poison", "abandoned", "body_missing"):
             # What kills a process leaves no traceback: where the processor stands is all we know.
-            where = known.origin if known and row.word == "poison" else None
+            where = known.origin if known and row.word != "body_missing" else None
             logger().error("delivery.dead", reason=row.word, where=where, **facts)
         elif row.word == "overtaken":
             logger().info("delivery.overtaken", **facts)
@@ -232,9 +235,9 @@ class HooklineWorker(Presence):
             self._conclude(claimed, NotBegun(f"{type(error).__name__}: {error}"), 0.0)
 
     def _runs_alone(self, claimed: Claimed) -> bool:
-        """It took a process with it once, or its processor did a while ago, all alone; or too many here
+        """It is suspected of a crash, or its processor had one a while ago, all alone; or too many here
         do not listen to their time limit."""
-        suspect = claimed.crashes or time.monotonic() < self._alone_until.get(claimed.processor, 0.0)
+        suspect = claimed.alone or self._suspects.alone(claimed.processor)
         return bool(self._isolate or suspect or self._runner.abandoned >= self._concurrency)
 
     def _collect(self, *, wait: bool) -> None:
@@ -252,9 +255,10 @@ class HooklineWorker(Presence):
                         self._intake.bells.append(item)
                     case IsolatedEnd(ready, finish, seconds):
                         self._leases.ended(finish, seconds)
-                        if finish.decision is None:
-                            until = time.monotonic() + ALONE_SECONDS
-                            self._alone_until[ready.processor.name] = until
+                        if finish.decision is not None:
+                            self._suspects.ended(ready.processor.name)
+                        else:
+                            self._suspects.crashed(ready.processor.name)
                             logger().error(
                                 "attempt.crashed",
                                 delivery=finish.delivery,

@@ -47,12 +47,13 @@ def connect_or_exit(app: "Application") -> "Redis":
 
 
 def redis_faults(app: "Application", url: str | None) -> "list[Fault]":
-    """What keeps the server from the durability that is promised. Key "server": it does not answer."""
+    """What keeps the server from the durability that is promised. Of the keys in durability.PASSING: it
+    may yet be over by itself."""
     from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import RedisError
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    from gateway.adapters.ledger.durability import SETTINGS, facts_of, judge
+    from gateway.adapters.ledger.durability import SERVER, SETTINGS, facts_of, judge
     from gateway.faults import Fault
 
     if url is None:
@@ -60,15 +61,16 @@ def redis_faults(app: "Application", url: str | None) -> "list[Fault]":
         return [Fault("redis", "url", "is not set", mend)]
     try:
         with _client(app, url) as client:
-            info: Any = client.info("server")
+            info: Any = client.info()
             config: Any = client.config_get(*SETTINGS)
         facts = facts_of(info, config)
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         problem = f"{safe_url(url)} does not answer: {error}"
-        return [Fault("redis", "server", problem, "start it, or correct REDIS_URL")]
+        return [Fault("redis", SERVER, problem, "start it, or correct REDIS_URL")]
     except (RedisError, ValueError) as error:
         return [Fault("redis", "url", f"{safe_url(url)}: {error}", "start it, or correct REDIS_URL")]
-    return judge(facts, app.config.settings.redis.durability)
+    redis = app.config.settings.redis
+    return judge(facts, redis.durability, redis.awaited_replicas)
 
 
 def _client(app: "Application", url: str) -> "Redis":
@@ -76,11 +78,14 @@ def _client(app: "Application", url: str) -> "Redis":
     from redis.exceptions import RedisError
 
     from gateway.adapters.ledger.redis_clients import blocking_client
+    from gateway.adapters.ledger.sentinel_url import SentinelUrlError
 
     try:
         return blocking_client(url, app.config.settings.redis.timeout)
+    except SentinelUrlError as error:
+        raise RedisError(str(error)) from None
     except ValueError:
-        forms = "redis://HOST:PORT/0, rediss://HOST:PORT/0 or unix:///PATH"
+        forms = "redis[s]://HOST:PORT/0, unix:///PATH or redis+sentinel://HOST:PORT/NAME"
         raise RedisError(
             f"this is no URL of a Redis. Write {forms}, a password in it percent-encoded"
         ) from None

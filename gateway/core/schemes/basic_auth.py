@@ -10,7 +10,7 @@ from gateway.core.fields import Fields
 from gateway.core.outcomes import Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.schemes.token import TokenKey, match_token
-from gateway.core.verification import Match, SecretError
+from gateway.core.verification import Match, SecretError, take_as_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,10 @@ class BasicAuthScheme:
         credentials = decode_base64(text.strip()) if kind.lower() == b"basic" else None
         if credentials is None:
             return Refusal.MALFORMED_SIGNATURE
-        return match_token(credentials, keys)
+        verdict = match_token(credentials, keys)
+        if isinstance(verdict, Refusal):
+            take_as_long(fields.request.body)
+        return verdict
 
     def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:  # noqa: ARG002
         value = b"Basic " + base64.b64encode(key.token)

@@ -11,7 +11,7 @@ from gateway.core.outcomes import Refusal
 from gateway.core.placing import fits, put
 from gateway.core.request import InboundRequest
 from gateway.core.template import Reference
-from gateway.core.verification import Match, SecretError
+from gateway.core.verification import Match, SecretError, take_as_long
 
 MAX_VALUES: Final = 1000
 
@@ -59,6 +59,8 @@ class TokenScheme:
             return Refusal.MALFORMED_SIGNATURE
         verdicts = [match_token(value[len(self.prefix) :], keys) for value in values]
         refused = [verdict for verdict in verdicts if isinstance(verdict, Refusal)]
+        if refused:
+            take_as_long(fields.request.body)
         return refused[0] if refused else verdicts[0]
 
     def sign(self, request: InboundRequest, key: Any, now: float) -> InboundRequest:  # noqa: ARG002

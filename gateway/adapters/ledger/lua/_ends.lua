@@ -1,10 +1,14 @@
 -- Ends that are no success, and the ways back.
 
 -- A dead letter is a failed job for RQ's tools, under the delivery's own id; its Requeue is our replay.
-local function file_failed(delivery, queue, processor)
+-- Without a `trace` what they show of the exception stays as it is.
+local function file_failed(delivery, queue, processor, trace)
   write_job(delivery, queue, 'again', delivery, processor, 'failed')
   redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
   redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
+  if not trace then return end
+  redis.call('DEL', rq .. ':results:' .. delivery)
+  redis.call('XADD', rq .. ':results:' .. delivery, '*', 'type', '2', 'exc_string', trace)
 end
 
 local function bury(id, number, delivery, reason, trace)
@@ -15,9 +19,7 @@ local function bury(id, number, delivery, reason, trace)
   redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
   redis.call('ZADD', prefix .. ':dead:' .. source, now, delivery)
   forget_next_look(delivery, tonumber(of[4]))
-  file_failed(delivery, queue, processor)
-  redis.call('DEL', rq .. ':results:' .. delivery)
-  redis.call('XADD', rq .. ':results:' .. delivery, '*', 'type', '2', 'exc_string', trace)
+  file_failed(delivery, queue, processor, trace)
   count('dead', source, reason)
   if of[5] and of[6] ~= '1' then order().pass_turn(of[5], delivery) end
 end
@@ -46,7 +48,7 @@ local function revive(id, number, delivery, also_done)
   unbury(delivery, source, queue)
   if state == 'done' then redis.call('HINCRBY', record, 'o', 1) end
   redis.call('HSET', record, number .. 's', 'pending', number .. 'a', 0, number .. 'c', 0,
-    number .. 't', now, number .. 'r', 'replayed')
+    number .. 'm', 0, number .. 't', now, number .. 'r', 'replayed')
   redis.call('PERSIST', record)
   redis.call('PERSIST', body_key(id))
   if of[6] then redis.call('PERSIST', proof_key(of[6])) end

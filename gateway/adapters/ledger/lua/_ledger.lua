@@ -7,6 +7,7 @@
 --     w dedup window, k retention, n number of deliveries, o how many of them are not done,
 --     x its proof (only where the provider's id is not signed), h 1 where a delivery has steps;
 --     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence, Iq ring number, Ir reason,
+--     Im how many of its crashes were surely its own, Io token and fence of a claim that may be repeated,
 --     It since when due (pending) | lease ends (leased; 0: given up) | next attempt (waiting) | ended (done, dead)
 --        | since when it stands in line (blocked);
 --     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
@@ -24,6 +25,7 @@
 -- PREFIX:latest:KEY    the highest version that was accepted; lives for the dedup window from the last arrival
 -- PREFIX:rings:QUEUE   how often this queue was rung, ever
 -- PREFIX:counters      totals for the metrics
+-- PREFIX:marker        a random mark; written by the gateways, read by nobody else
 -- PREFIX:armed:SRC     while it lives, a handshake may teach a secret: "open", or the SHA-1 of the one taught
 -- PREFIX:learnt:SRC    secrets that handshakes have taught, newest first
 -- PREFIX:sources       every source that ever had an event, or a refused request that was kept

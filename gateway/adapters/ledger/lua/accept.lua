@@ -61,6 +61,7 @@ do_now()
 
 -- Counted last: a count that memory is too short for must not keep a repeat from its answer, and must not
 -- open the way for new events either.
-if #replayed > 0 then write_though_memory_is_full() end
+-- And always: a server that was made a replica may soon forget what it has, and must not promise a repeat.
+write_though_memory_is_full()
 for _, source in ipairs(replayed) do count('replayed', source) end
 return replies

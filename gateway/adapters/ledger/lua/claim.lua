@@ -1,16 +1,18 @@
 -- Leases deliveries to one worker. The attempt is counted now, so that a crash counts.
 --
--- ARGV: lease ms, most crashes, worker's name, whether to keep RQ's books (our own worker: 1; RQ keeps
--- its own when a stock worker runs the job: 0), traces of a poisoned one and of one without its body, look ms,
--- how many queues,
+-- ARGV: lease ms, most crashes, most that any may have, worker's name, whether to keep RQ's books (our own worker:
+-- 1; RQ keeps its own when a stock worker runs the job: 0), token ('' for none), look ms, traces of a poisoned one,
+-- of an abandoned one and of one without its body, how many queues,
 -- then (queue, how many to take) pairs, then job or delivery ids that were taken already.
+-- Whoever claims one again with the token that it was leased with gets the same lease: its reply was lost.
 -- Replies a list each: {run, delivery, fence, attempt, crashes, source, type, provider's id, received ms,
--- processor, event, headers and body} or {another word, delivery, processor, source}:
--- busy | waiting | pending | blocked | done | overtaken | dead | missing | poison | body_missing | replayed
--- | foreign
-local lease_ms, most_crashes, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local keep_books, poison_trace, body_trace = ARGV[4] == '1', ARGV[5], ARGV[6]
+-- processor, event, headers and body, 1 where it is to run alone} or {another word, delivery, processor, source}:
+-- busy | waiting | pending | blocked | done | overtaken | dead | missing | poison | abandoned | body_missing
+-- | replayed | foreign
+local lease_ms, most_crashes, most_at_all, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local keep_books, token = ARGV[5] == '1', ARGV[6]
 look_ms = tonumber(ARGV[7])
+local traces, queues_at = {poison = ARGV[8], abandoned = ARGV[9], body_missing = ARGV[10]}, 11
 local replies = {}
 write_though_memory_is_full()
 
@@ -56,25 +58,45 @@ local function kept(id)
   return stored[2] and stored[1] .. '\n' .. stored[2]
 end
 
+-- The holder of the lease before has gone. Its own doing is what its holder lived to see, and gave the lease up; and
+-- what crashed in a stock worker, whose work horse runs nothing else. Returns how many such there were.
+local function note_crash(id, number, delivery, queue, fence, given_up, token_before, crashes, own)
+  forget_look(delivery, queue, fence)
+  if given_up or token_before and string.match(token_before, ':(%d+)$') == tostring(fence) then own = own + 1 end
+  redis.call('HSET', event_key(id), number .. 'c', crashes, number .. 'm', own)
+  return own
+end
+
+-- Why it is dead then; nil where it may run once more. The first crash may have taken a whole worker along.
+local function death_by(crashes, own)
+  if crashes >= most_crashes and own >= most_crashes - 1 then return 'poison' end
+  return crashes >= most_at_all and 'abandoned' or nil
+end
+
+-- What vanished with its worker runs in a process of its own. Where the worker vanishes even so, somebody else
+-- killed that: it is free to run among others again, or workers that do not live long would never get it done.
+local function runs_alone(crashes, own) return own > 0 or crashes % 2 == 1 end
+
 local function lease(id, number, delivery, look)
   local record = event_key(id)
   local of = redis.call('HMGET', record, number .. 's', number .. 'a', number .. 'c', number .. 'f', number .. 't',
-    number .. 'p', 's', 'q', 't', 'p', 'r', number .. 'k')
+    number .. 'p', 's', 'q', 't', 'p', 'r', number .. 'k', number .. 'm', number .. 'o')
   local state, processor, source, queue = of[1], of[6], of[7], of[8]
-  local attempts, crashes, fence = tonumber(of[2]), tonumber(of[3]), tonumber(of[4] or -1)
-  local early = (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now
+  local attempts, crashes, fence, own = tonumber(of[2]), tonumber(of[3]), tonumber(of[4] or -1), tonumber(of[13] or 0)
+  local again = state == 'leased' and token ~= '' and of[14] == token .. ':' .. fence
+  local early = not again and (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now
   if not state or state == 'done' or state == 'dead' or state == 'blocked' or early then
     drop_job(delivery, look, fence, state)
     return {state == 'leased' and 'busy' or state or 'missing', delivery, processor or '', source or ''}
   end
-  if state == 'leased' then
+  if state == 'leased' and not again then
     crashes = crashes + 1
-    redis.call('HSET', record, number .. 'c', crashes)
     count('attempts', source, processor, 'crashed')
-    forget_look(delivery, queue, fence)
-    if crashes >= most_crashes then
-      bury(id, number, delivery, 'poison', poison_trace)
-      return {'poison', delivery, processor, source}
+    own = note_crash(id, number, delivery, queue, fence, tonumber(of[5]) <= 0, of[14], crashes, own)
+    local reason = death_by(crashes, own)
+    if reason then
+      bury(id, number, delivery, reason, traces[reason])
+      return {reason, delivery, processor, source}
     end
   elseif state == 'waiting' then
     redis.call('ZREM', rq .. ':scheduled:' .. queue, delivery .. '-' .. (fence + 1))
@@ -86,15 +108,17 @@ local function lease(id, number, delivery, look)
   end
   local stored = kept(id)
   if not stored then
-    bury(id, number, delivery, 'body_missing', body_trace)
+    bury(id, number, delivery, 'body_missing', traces.body_missing)
     return {'body_missing', delivery, processor, source}
   end
-  attempts, fence = attempts + 1, fence + 1
+  if not again then attempts, fence = attempts + 1, fence + 1 end
+  if token ~= '' then redis.call('HSET', record, number .. 'o', token .. ':' .. fence) end
   redis.call('HSET', record, number .. 's', 'leased', number .. 'a', attempts, number .. 'f', fence,
     number .. 't', now + lease_ms)
   zadd_later(prefix .. ':pending:' .. source, now + lease_ms, delivery)
   if keep_books then mark_started(delivery .. '-' .. fence, queue, delivery, processor, fence) end
-  return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored}
+  return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored,
+    runs_alone(crashes, own) and 1 or 0}
 end
 
 -- A job id without a look is a dead letter's: somebody pressed Requeue.
@@ -120,13 +144,13 @@ local function take(text, queue)
   return lease(id, number, delivery, look)
 end
 
-local queues = tonumber(ARGV[8])
-for i = 1, queues do
-  local queue, many = ARGV[7 + i * 2], tonumber(ARGV[8 + i * 2])
+local queues = tonumber(ARGV[queues_at])
+for i = queues_at + 1, queues_at + queues * 2, 2 do
+  local queue, many = ARGV[i], tonumber(ARGV[i + 1])
   local jobs = many > 0 and redis.call('LPOP', rq .. ':queue:' .. queue, many) or {}
   for _, job in ipairs(jobs) do replies[#replies + 1] = take(job, queue) end
 end
-for i = 9 + queues * 2, #ARGV, 2 do
+for i = queues_at + 1 + queues * 2, #ARGV, 2 do
   replies[#replies + 1] = take(ARGV[i], ARGV[i + 1] ~= '' and ARGV[i + 1] or nil)
 end
 do_now()
