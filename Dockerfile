@@ -1,5 +1,6 @@
 # One image for every command: `docker run IMAGE` is the gateway, `docker run IMAGE worker` a worker.
 # Configuration and processors are copied in; mount others over /app/config and /app/processors.
+# With --init (compose.yaml has it): somebody has to reap what a killed processor leaves behind.
 
 FROM python:3.12-slim AS build
 WORKDIR /build

@@ -1,6 +1,8 @@
-"""`python -m tests.chaos`: both campaigns of kills, one after the other; `order`, that of lines;
-`mixed`, that of unlike processors; `sweep`, a fault at every command; `mutate`, bugs that all this must
-notice. `scripts/chaos` runs it.
+"""`python -m tests.chaos`: both campaigns of kills, one after the other; by name, all the others.
+
+One fault at a time: `sweep` (commands), `syscalls`, `torn` (the server's file); many: `soak`, `order`,
+`mixed`, `overload`; the server: `outage`, `sick`; deploys: `rolling`; every order of steps: `model`;
+bugs that all this must notice: `mutate`; what leaks: `canary`, `timing`. `scripts/chaos` runs it.
 """
 
 import random
@@ -8,9 +10,17 @@ import sys
 
 import click
 
-from tests.chaos import gateway_kill, kill, mixed, mutate, order_kill
+from tests.adversary import timing
+from tests.chaos import gateway_kill, kill, mixed, mutate, order_kill, outage, torn
+from tests.chaos.canary import campaign as canary
+from tests.chaos.overload import campaign as overload
 from tests.chaos.rig import own_server
+from tests.chaos.rolling import campaign as rolling
+from tests.chaos.sick import campaign as sick
+from tests.chaos.soak import campaign as soak
 from tests.chaos.sweep import campaign as sweep
+from tests.chaos.syscalls import campaign as syscalls
+from tests.model import campaign as model
 
 
 @click.group(invoke_without_command=True)
@@ -34,8 +44,18 @@ def main(context: click.Context, kills: int, deliveries: int, seed: int | None) 
 
 main.add_command(order_kill.main, "order")
 main.add_command(mixed.main, "mixed")
+main.add_command(outage.main, "outage")
+main.add_command(torn.main, "torn")
+main.add_command(rolling.main, "rolling")
 main.add_command(sweep.main, "sweep")
 main.add_command(mutate.main, "mutate")
+main.add_command(syscalls.main, "syscalls")
+main.add_command(canary.main, "canary")
+main.add_command(timing.main, "timing")
+main.add_command(overload.main, "overload")
+main.add_command(soak.main, "soak")
+main.add_command(sick.main, "sick")
+main.add_command(model.main, "model")
 
 if __name__ == "__main__":
     main()

@@ -2,7 +2,7 @@
 
 The rules that are counted by:
 
-* Every accepted delivery ends: done, or dead as `poison` when three leases ran out under it. It makes
+* Every accepted delivery ends: done, or dead as `abandoned` when ten leases ran out under it. It makes
   no difference who is to blame for that: here it never is the processor.
 * A claim is an attempt. It is one of: recorded (the last one of what is done); run to its end, but
   killed before that was recorded; cut off in mid-run; cut off before its first line.
@@ -46,6 +46,7 @@ async def process_async(event: Event) -> None:
 """
 SOURCES: Final = ("threads", "loop")
 LONGEST_WAIT: Final = 1.5
+MOST: Final = ledger.ABANDON_AFTER
 
 
 def campaign(root: Path, url: str, kills: int, deliveries: int, seed: int) -> Report:
@@ -100,10 +101,10 @@ def _count(report: Report, crew: Crew, values: Sequence[str], deaths: dict[int, 
     cut_off, unrecorded = len(runs) - len(ended), len(ended) - len(recorded)
     unstarted = attempts - len(runs)
     extra = len(runs) - len({each.value for each in runs})
-    poison_runs = [each for each in runs if each.value not in done]
+    abandoned_runs = [each for each in runs if each.value not in done]
     report.figures |= {
         "done": len(done),
-        "dead as poison, by three kills": len(rows) - len(done),
+        "dead as abandoned, by ten kills": len(rows) - len(done),
         "attempts, as the ledger counted them": attempts,
         "  recorded": len(recorded),
         "  run to the end, killed before the record": unrecorded,
@@ -122,9 +123,9 @@ def _count(report: Report, crew: Crew, values: Sequence[str], deaths: dict[int, 
         *unequal("attempts - done", attempts - len(done), "leases that ran out", crashes),
         *unequal(
             "further runs of done ones",
-            len(runs) - len(poison_runs) - len(done),
+            len(runs) - len(abandoned_runs) - len(done),
             "runs of done ones that were cut off or not recorded",
-            cut_off + unrecorded - len(poison_runs),
+            cut_off + unrecorded - len(abandoned_runs),
         ),
         *unequal(
             "leases that ran out", crashes, "cut off + unrecorded", cut_off + unrecorded + unstarted
@@ -135,11 +136,11 @@ def _count(report: Report, crew: Crew, values: Sequence[str], deaths: dict[int, 
 
 def _faults_of_rows(rows: dict[str, Row]) -> Iterator[str]:
     for value, row in rows.items():
-        expected = {"done": ("", row.crashes + 1), "dead": ("poison", 3)}.get(row.state)
+        expected = {"done": ("", row.crashes + 1), "dead": ("abandoned", MOST)}.get(row.state)
         if (row.reason, row.attempts) != expected or row.fence != row.attempts:
             yield f"delivery {value} ended as {row}"
-        if row.state == "dead" and row.crashes != 3:
-            yield f"delivery {value} is poison after {row.crashes} crashes"
+        if row.state == "dead" and row.crashes != MOST:
+            yield f"delivery {value} is abandoned after {row.crashes} crashes"
 
 
 def _faults_of_runs(
@@ -174,7 +175,7 @@ def _faults_of_leftovers(crew: Crew) -> Iterator[str]:
 
 
 def _replay_the_dead(report: Report, crew: Crew, values: Sequence[str]) -> None:
-    """What was poison by accident is replayed, and then all is done."""
+    """What was abandoned is replayed, and then all is done."""
     dead = [value for value, row in _rows(crew, values).items() if row.state == "dead"]
     ids = [a_delivery(value, source=source_of(value)) for value in dead]
     words: list[str] = run(crew.client, Keys(), ledger.replay(ids))

@@ -35,15 +35,15 @@ MUTANTS: Final = (
     Mutant(
         "a timeout is answered 200",
         "gateway/ingest.py",
-        "return Ending(Outcome.UNAVAILABLE)",
+        "return Ending(Outcome.UNAVAILABLE, absence=absence)",
         "return Ending(Outcome.ACCEPTED)",
         cases=("gateway/accept#6/before/on", "gateway/accept#9/half-open/on"),
     ),
     Mutant(
         "commands are repeated silently",
         "gateway/adapters/ledger/redis_clients.py",
-        "retry=Retry(NoBackoff(), 0)",
-        "retry=Retry(NoBackoff(), 3)",
+        " Retry(NoBackoff(), 0, CLOSING)",
+        " Retry(NoBackoff(), 3, CLOSING)",
         held_by=("tests/adapters/test_redis_clients.py",),
     ),
     Mutant(
@@ -77,8 +77,8 @@ MUTANTS: Final = (
     Mutant(
         "a lease is not looked at: a claimed delivery may be claimed again",
         LUA + "claim.lua",
-        "local early = (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now",
-        "local early = state == 'waiting' and tonumber(of[5]) > now",
+        "early = not again and (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now",
+        "early = not again and state == 'waiting' and tonumber(of[5]) > now",
         held_by=(LEDGER + "claim.py",),
     ),
     Mutant(
@@ -92,6 +92,34 @@ MUTANTS: Final = (
         "redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)\n  "
         "if state == 'waiting'",
         cases=("worker/finish#1/before/kill",),
+    ),
+    Mutant(
+        "a claim whose reply was lost is another attempt: poison that never ran",
+        LUA + "claim.lua",
+        "local again = state == 'leased' and token ~= ''",
+        "local again = state == 'nothing' and token ~= ''",
+        held_by=(LEDGER + "claim.py", "tests/adapters/test_jobs.py"),
+    ),
+    Mutant(
+        "workers that are killed make poison of what ran there",
+        LUA + "claim.lua",
+        "if crashes >= most_crashes and own >= most_crashes - 1 then",
+        "if crashes >= most_crashes then",
+        held_by=(LEDGER + "claim.py",),
+    ),
+    Mutant(
+        "a pressed Requeue that got lost is a dead letter that nobody sees",
+        LUA + "refile.lua",
+        "for _, delivery in ipairs(letters) do look(delivery) end",
+        "",
+        held_by=(LEDGER + "operators.py",),
+    ),
+    Mutant(
+        "a line's turn is passed on by whoever ends",
+        LUA + "_order.lua",
+        "if (redis.call('GET', turn) or delivery) ~= delivery then return end",
+        "if false then return end",
+        held_by=(LEDGER + "order.py", "tests/model/test_model.py"),
     ),
     Mutant(
         "accepted, and in no index: a lost bell is a lost event",
@@ -175,9 +203,23 @@ MUTANTS: Final = (
     Mutant(
         "everysec is taken for durable",
         "gateway/adapters/ledger/durability.py",
-        '"always": {"appendonly": ("yes",), "appendfsync": ("always",)}',
-        '"always": {"appendonly": ("yes",), "appendfsync": ("always", "everysec")}',
+        '= {"appendonly": ("yes",), "appendfsync": ("always",)}',
+        '= {"appendonly": ("yes",), "appendfsync": ("always", "everysec")}',
         held_by=("tests/adapters/test_durability.py",),
+    ),
+    Mutant(
+        "a duplicate is answered before a replica has its event",
+        "gateway/adapters/ledger/script_line.py",
+        'return ("PUBLISH", self._copied, b""), ("WAIT"',
+        'return ("PING",), ("WAIT"',
+        held_by=("tests/adapters/test_replicated.py",),
+    ),
+    Mutant(
+        "too few replicas are enough",
+        "gateway/adapters/ledger/script_line.py",
+        "if replicas and replies[-1] < replicas:",
+        "if replicas and replies[-1] < 0:",
+        held_by=("tests/adapters/test_replicated.py",),
     ),
     Mutant(
         "a server that evicts is good enough",

@@ -2,7 +2,7 @@
 
 The rules that are counted by, for each line:
 
-* All that was accepted ends: done, or dead when its attempts are used up or three leases ran out.
+* All that was accepted ends: done, or dead when its attempts are used up or ten workers died under it.
 * All runs of one delivery are over before the first run of the next begins, in the order of arrival.
 * At no time do two of a line run: a run is over when it ended, or when its process was dead.
 """
@@ -154,7 +154,7 @@ def _count(report: Report, crew: Crew, lines: Sequence[str], deaths: dict[int, f
     report.figures |= {
         "done": sum(row.state == "done" for row in rows),
         "dead, their attempts used up": sum(row.reason == "exhausted" for row in rows),
-        "dead as poison, by three kills": sum(row.reason == "poison" for row in rows),
+        "dead as abandoned, by ten kills": sum(row.reason == "abandoned" for row in rows),
         "runs": sum(len(each) for each in own.values()),
         "  that failed": int(crew.client.hget(Keys().counters, FAILED) or 0),
         "leases that ran out": sum(row.crashes for row in rows),
@@ -168,7 +168,7 @@ def _count(report: Report, crew: Crew, lines: Sequence[str], deaths: dict[int, f
 
 def _faults_of_rows(rows: Sequence[Row], own: dict[int, list[Run]]) -> Iterator[str]:
     for number, row in enumerate(rows):
-        dead = row.state == "dead" and row.reason in ("exhausted", "poison")
+        dead = row.state == "dead" and row.reason in ("exhausted", "abandoned")
         if not (dead or row.state == "done"):
             yield f"delivery {number} ended as {row}"
         if not own[number] and not dead:

@@ -18,6 +18,13 @@ def is_alive(pid: int) -> bool:
     return False
 
 
+def is_stopped(pid: int) -> bool:
+    """By a signal."""
+    with suppress(OSError):
+        return _stat(pid)[0] == "T"
+    return False
+
+
 def end(sessions: list[int]) -> None:
     """Kills all that belongs to them."""
     for pid in members(sessions):

@@ -27,6 +27,8 @@ REPOSITORY: Final = Path(__file__).parents[3]
 PATIENCE_SECONDS: Final = 0.5
 RQ_HEARTBEAT_SECONDS: Final = 2
 PR_SET_PDEATHSIG: Final = 1
+STOPPED: Final = "HOOKLINE_SWEEP_STOPPED"
+"""In the environment of a fork: it stops before its first step, until SIGCONT."""
 
 
 class Zygote:
@@ -106,6 +108,8 @@ def _live(order: dict[str, Any]) -> None:
         os.dup2(log, 2)
         os.chdir(order["place"])
         os.environ.update(order["environ"])
+        if os.environ.pop(STOPPED, ""):
+            os.kill(os.getpid(), signal.SIGSTOP)
         random.seed()
         program, *words = order["words"]
         sys.argv = [program, *words]

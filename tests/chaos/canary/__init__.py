@@ -1,0 +1,1 @@
+"""Secrets and personal data planted everywhere, and a search for them: `scripts/chaos canary`."""

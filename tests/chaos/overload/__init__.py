@@ -1,0 +1,1 @@
+"""`scripts/chaos overload`: what one source, or anybody, can do to the requests of another source."""

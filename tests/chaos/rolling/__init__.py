@@ -1,0 +1,1 @@
+"""Gateways that are restarted under load, and an account of every connection."""
