@@ -26,6 +26,7 @@ from gateway.core.retry import Dead, Decision, Done, Wait
 from gateway.process import NotBegun, Ready
 
 ENTRY: Final = "gateway.isolated"
+YIELDING: Final = 10  # niceness: to start an interpreter takes a core for half a second; others come first
 START_SECONDS: Final = 120.0  # many interpreters may start at once on a small machine
 NOT_STARTED: Final = 78  # the child's exit status when it never came to the processor
 DECISIONS: Final = {"Done": Done, "Wait": Wait, "Dead": Dead}
@@ -76,6 +77,7 @@ def _ask_child(ready: Ready) -> tuple[bytes, int]:
     ) as child:
         assert child.stdin
         assert child.stdout
+        os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
         limit = START_SECONDS + ready.timeout + ABANDON_SECONDS
         killer = threading.Timer(limit, _kill, [child])
         killer.daemon = True
