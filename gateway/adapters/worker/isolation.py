@@ -26,7 +26,7 @@ from gateway.core.retry import Dead, Decision, Done, Wait
 from gateway.process import NotBegun, Ready
 
 ENTRY: Final = "gateway.isolated"
-YIELDING: Final = 10  # niceness: to start an interpreter takes a core for half a second; others come first
+YIELDING: Final = 10  # niceness: an interpreter that starts takes a core for half a second
 START_SECONDS: Final = 120.0  # many interpreters may start at once on a small machine
 NOT_STARTED: Final = 78  # the child's exit status when it never came to the processor
 DECISIONS: Final = {"Done": Done, "Wait": Wait, "Dead": Dead}
