@@ -5,20 +5,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections import Counter
 
 from redis import Redis
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run
-from gateway.adapters.worker.bell import BellRinger
-from gateway.adapters.worker.intake import Intake
-from gateway.adapters.worker.suspects import ALONE_AT_ONCE, ALONE_SECONDS, Suspects, left_running
+from gateway.adapters.worker.suspects import ALONE_SECONDS, Suspects, Way, left_running
 from gateway.core.delivery import Claimed
-from gateway.plugins import Event
 from tests.adapters.ledger_rig import a_source, an_event
-from tests.adapters.worker_rig import a_processor, an_app
 
 
 def died() -> int:
@@ -55,14 +50,23 @@ def test_in_a_container_the_dead_one_had_our_own_number(redis: "Redis") -> None:
     assert left_running(redis, ["github"]) == {"deadly"}
 
 
-def test_one_that_ends_well_alone_is_acquitted() -> None:
+def test_one_is_tried_alone_while_the_others_wait_and_is_acquitted_when_it_ends() -> None:
     suspects = Suspects()
-    suspects.accuse(["deadly", "innocent"])
-    assert suspects.alone("innocent")
-    assert suspects.at_once() == {"deadly": 1, "innocent": 1}
+    suspects.accuse(["innocent"])
+    assert [suspects.way_of("innocent") for _ in range(3)] == [Way.ALONE, Way.LATER, Way.LATER]
+    assert suspects.way_of("another") is Way.BESIDE
     suspects.ended("innocent")
-    assert not suspects.alone("innocent")
-    assert suspects.at_once() == {"deadly": 1}
+    assert suspects.way_of("innocent") is Way.BESIDE
+
+
+def test_what_could_not_be_tried_is_tried_with_the_next_one() -> None:
+    suspects = Suspects()
+    suspects.accuse(["deadly"])
+    assert suspects.way_of("deadly") is Way.ALONE
+    suspects.not_tried("deadly")
+    assert [suspects.way_of("deadly") for _ in range(2)] == [Way.ALONE, Way.LATER]
+    suspects.not_tried("another")
+    assert suspects.way_of("another") is Way.BESIDE
 
 
 def test_one_that_died_alone_runs_so_for_a_while_also_if_it_ends_well_between() -> None:
@@ -70,28 +74,9 @@ def test_one_that_died_alone_runs_so_for_a_while_also_if_it_ends_well_between() 
     suspects = Suspects(lambda: now)
     suspects.accuse(["deadly"])
     suspects.crashed("deadly")
-    assert suspects.at_once() == {"deadly": ALONE_AT_ONCE}
+    assert [suspects.way_of("deadly") for _ in range(2)] == [Way.ALONE, Way.ALONE]
     suspects.ended("deadly")
-    assert suspects.at_once() == {"deadly": ALONE_AT_ONCE}
     now += ALONE_SECONDS - 1
-    assert suspects.alone("deadly")
+    assert suspects.way_of("deadly") is Way.ALONE
     now += 2
-    assert not suspects.alone("deadly")
-    assert suspects.at_once() == {}
-
-
-def test_a_worker_takes_no_more_of_a_suspect_than_may_run_at_once(redis: "Redis") -> None:
-    def deadly(event: Event) -> None: ...
-
-    def other(event: Event) -> None: ...
-
-    sources = [a_source(), a_source("shop")]
-    app = an_app(deadly, a_processor(other, "shop"), sources=sources)
-    suspects, queues = Suspects(), ["github", "shop"]
-    ringer = BellRinger("redis://127.0.0.1:1", Keys(), lambda bell: None)
-    intake = Intake(app, redis, queues, 8, ringer, suspects)
-    before, _ = intake.choose([])
-    suspects.accuse(["deadly"])
-    tried, _ = intake.choose([])
-    assert Counter(before) == {"github": 4, "shop": 4}
-    assert Counter(tried) == {"github": 1, "shop": 4}
+    assert suspects.way_of("deadly") is Way.BESIDE

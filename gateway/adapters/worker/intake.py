@@ -9,7 +9,6 @@ from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.worker.bell import Bell, BellRinger
 from gateway.adapters.worker.slots import Slots
 from gateway.adapters.worker.strays import stray_queues
-from gateway.adapters.worker.suspects import Suspects
 from gateway.application import Application
 from gateway.core.delivery import Claimed
 
@@ -24,14 +23,11 @@ class Intake:
         queues: Sequence[str],
         concurrency: int,
         ringer: BellRinger,
-        suspects: Suspects | None = None,
     ) -> None:
         self._client = client
         self._keys = Keys(app.prefix)
         self._ringer = ringer
-        self._suspects = suspects or Suspects()
-        self._source_of = {name: each.source for name, each in app.processors.items()}
-        self._concurrency, self._caps = concurrency, _caps(app)
+        self._slots = Slots(concurrency, _caps(app))
         self._queue_of = {source.name: source.queue for source in app.config.sources}
         self._queues = list(queues)
         self._strays: list[str] = []
@@ -47,7 +43,7 @@ class Intake:
 
     def choose(self, held: Iterable[Claimed]) -> tuple[dict[str, int], list[Bell]]:
         """How many to take from each queue, and the bells that there is room for."""
-        running, slots = self._running(held), self._slots()
+        running, slots = self._running(held), self._slots
         answered, left = [], []
         for bell in self.bells:
             if bell.queue and bell.queue not in slots.open(self.queues(), running):
@@ -66,21 +62,12 @@ class Intake:
 
     def ask(self, held: Iterable[Claimed]) -> None:
         """For a bell of any queue of which one more may run."""
-        self._ringer.ask(self._slots().open(self.queues(), self._running(held)))
+        self._ringer.ask(self._slots.open(self.queues(), self._running(held)))
 
     def is_empty(self) -> bool:
         """Whether nothing is left to take. Raises redis.RedisError."""
         names = map(self._keys.queue, self.queues())
         return not self.bells and not any(self._client.llen(name) for name in names)
-
-    def _slots(self) -> Slots:
-        """With what is known by now of processors that take their process down."""
-        caps = dict(self._caps)
-        for processor, most in self._suspects.at_once().items():
-            source = self._source_of.get(processor, processor)
-            queue = self._queue_of.get(source, source)
-            caps[queue] = min(most, caps.get(queue, most))
-        return Slots(self._concurrency, caps)
 
     def _running(self, held: Iterable[Claimed]) -> Counter[str]:
         return Counter(self._queue_of.get(each.source, each.source) for each in held)

@@ -1,15 +1,16 @@
-"""Processors that may take their process down: which they are, and how few of them run at once.
+"""Processors that may take their process down.
 
 One that kills its process takes all that runs beside it along, and the next worker as well if that
 takes the next such event. So a worker that starts looks what the one before was running when it died:
-those processors are tried, one delivery of each source at a time in a process of its own, until one has
-ended well. One that died there runs so for a while.
+of each of those processors one delivery is tried in a process of its own, and the others wait for how
+that ends. A processor that died there runs so for a while.
 """
 
 import os
 import socket
 import time
 from collections.abc import Callable, Iterable
+from enum import Enum, auto
 from typing import Any, Final
 
 from redis import Redis
@@ -18,8 +19,14 @@ from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
 ALONE_SECONDS: Final = 600.0
-TRIED_AT_ONCE: Final = 1
-ALONE_AT_ONCE: Final = 2  # each is an interpreter that starts: many of them take the machine from all
+
+
+class Way(Enum):
+    """How a delivery is to run."""
+
+    BESIDE = auto()  # others, in the worker's own process
+    ALONE = auto()
+    LATER = auto()  # when it is known how another one of its processor has ended
 
 
 class Suspects:
@@ -27,29 +34,34 @@ class Suspects:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._tried: set[str] = set()
+        self._suspected: dict[str, bool] = {}  # whether one is being tried now
         self._guilty: dict[str, float] = {}
 
     def accuse(self, processors: Iterable[str]) -> None:
-        self._tried |= set(processors)
+        self._suspected |= dict.fromkeys(processors, False)
+
+    def way_of(self, processor: str) -> Way:
+        """Of its next delivery. One that is to run alone and is suspected is the one that is tried."""
+        if self._clock() < self._guilty.get(processor, 0.0):
+            return Way.ALONE
+        if processor not in self._suspected:
+            return Way.BESIDE
+        tried, self._suspected[processor] = self._suspected[processor], True
+        return Way.LATER if tried else Way.ALONE
 
     def crashed(self, processor: str) -> None:
         """It died, all alone."""
-        self._tried.discard(processor)
+        self._suspected.pop(processor, None)
         self._guilty[processor] = self._clock() + ALONE_SECONDS
 
     def ended(self, processor: str) -> None:
         """It ran alone, and its process lives: it was not the one."""
-        self._tried.discard(processor)
+        self._suspected.pop(processor, None)
 
-    def alone(self, processor: str) -> bool:
-        return processor in self._tried or self._clock() < self._guilty.get(processor, 0.0)
-
-    def at_once(self) -> dict[str, int]:
-        """How many of each suspected processor may run at once."""
-        now = self._clock()
-        guilty = {name: ALONE_AT_ONCE for name, until in self._guilty.items() if now < until}
-        return guilty | dict.fromkeys(self._tried, TRIED_AT_ONCE)
+    def not_tried(self, processor: str) -> None:
+        """It could not be started alone: nothing is known, and the next one is tried."""
+        if processor in self._suspected:
+            self._suspected[processor] = False
 
 
 def left_running(client: "Redis", queues: Iterable[str]) -> set[str]:

@@ -30,7 +30,7 @@ from gateway.adapters.worker.leases import Ending, Leases
 from gateway.adapters.worker.memory import MemoryLimit
 from gateway.adapters.worker.presence import Presence
 from gateway.adapters.worker.runner import Ended, Runner
-from gateway.adapters.worker.suspects import Suspects, left_running
+from gateway.adapters.worker.suspects import Suspects, Way, left_running
 from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed
@@ -75,7 +75,8 @@ class HooklineWorker(Presence):
         keys = Keys(app.prefix)
         self._ringer = BellRinger(url, keys, self._inbox.put)
         self._suspects = Suspects()
-        self._intake = Intake(app, self.connection, queues, concurrency, self._ringer, self._suspects)
+        self._waiting: dict[str, list[Ready]] = {}
+        self._intake = Intake(app, self.connection, queues, concurrency, self._ringer)
         lease_ms, look_ms = int(worker.lease * 1000), int(worker.look_interval * 1000)
         internal = Internal(app.config.internal, build_router(app.processors))
         self._leases = Leases(
@@ -220,25 +221,43 @@ class HooklineWorker(Presence):
     def _start(self, claimed: Claimed) -> None:
         """Whatever goes wrong here is how the attempt ended: the worker and its other work go on."""
         source = self._app.config.source(claimed.source)
+        ready: Ready | Exception
         try:
             policy, limit = self._app.retry_of(source), self._app.timeout_of(source)
             steps = self._steps.of(claimed.delivery, claimed.fence)
             ready = prepare(claimed, self._app.processors, limit, policy, steps)
-            if not isinstance(ready, Ready):
-                self._conclude(claimed, ready, 0.0)
-            elif self._runs_alone(claimed):
-                run_isolated(ready, self._inbox.put)
-            else:
-                self._memory.note_run(claimed.processor)
-                self._runner.start(ready, self._inbox.put)
-        except Exception as error:  # no further thread, for one
-            self._conclude(claimed, NotBegun(f"{type(error).__name__}: {error}"), 0.0)
+        except Exception as error:
+            ready = NotBegun(f"{type(error).__name__}: {error}")
+        if isinstance(ready, Ready):
+            self._begin(ready)
+        else:
+            self._conclude(claimed, ready, 0.0)
 
-    def _runs_alone(self, claimed: Claimed) -> bool:
-        """It is suspected of a crash, or its processor had one a while ago, all alone; or too many here
-        do not listen to their time limit."""
-        suspect = claimed.alone or self._suspects.alone(claimed.processor)
-        return bool(self._isolate or suspect or self._runner.abandoned >= self._concurrency)
+    def _begin(self, ready: Ready) -> None:
+        try:
+            match self._way_of(ready.claimed):
+                case Way.ALONE:
+                    run_isolated(ready, self._inbox.put)
+                case Way.LATER:  # leased meanwhile, as what runs is
+                    self._waiting.setdefault(ready.processor.name, []).append(ready)
+                case Way.BESIDE:
+                    self._memory.note_run(ready.processor.name)
+                    self._runner.start(ready, self._inbox.put)
+        except Exception as error:  # no further thread, for one
+            self._suspects.not_tried(ready.processor.name)
+            self._conclude(ready.claimed, NotBegun(f"{type(error).__name__}: {error}"), 0.0)
+
+    def _way_of(self, claimed: Claimed) -> Way:
+        """Alone also where it is suspected of a crash itself, or too many here do not listen to their
+        time limit."""
+        if self._isolate or claimed.alone or self._runner.abandoned >= self._concurrency:
+            return Way.ALONE
+        return self._suspects.way_of(claimed.processor)
+
+    def _go_on(self, processor: str) -> None:
+        """With those that waited for how another one of this processor ends."""
+        for ready in self._waiting.pop(processor, ()):
+            self._begin(ready)
 
     def _collect(self, *, wait: bool) -> None:
         """Takes what came in: bells, and attempts that ended. Waits a moment when asked to.
@@ -265,8 +284,11 @@ class HooklineWorker(Presence):
                                 processor=ready.processor.name,
                                 where=ready.processor.origin,
                             )
+                        self._go_on(ready.processor.name)
                     case Ended(ready, error, seconds):
+                        self._suspects.not_tried(ready.processor.name)
                         self._conclude(ready.claimed, error, seconds, ready.event.outbox)
+                        self._go_on(ready.processor.name)
                 item = self._inbox.get_nowait()
         except Empty:
             return

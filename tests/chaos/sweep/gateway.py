@@ -142,7 +142,7 @@ def judge(street: Street) -> Outcome:
         }
     )
     kept = sum(survey(bench.folder / "spool").requests.values())
-    if kept and len(acknowledged - stored) <= kept:
+    if 0 < len(acknowledged - stored) <= kept:
         outcome.untimely.append(f"{kept} are still in the spool")
         acknowledged &= stored
     outcome.faults += _faults(bench, acknowledged, stored, runs)
