@@ -4,6 +4,9 @@ One that kills its process takes all that runs beside it along, and the next wor
 takes the next such event. So a worker that starts looks what the one before was running when it died:
 of each of those processors one delivery is tried in a process of its own, and the others wait for how
 that ends. A processor that died there runs so for a while.
+
+A worker that dies while it tries them was not killed by them, and the next one suspects nobody. Else
+workers that are killed from outside again and again would never get beyond trying.
 """
 
 import os
@@ -19,6 +22,8 @@ from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
 ALONE_SECONDS: Final = 600.0
+TRYING: Final = "trying"
+"""A field of RQ's record of a worker, while it tries suspects."""
 
 
 class Way(Enum):
@@ -39,6 +44,11 @@ class Suspects:
 
     def accuse(self, processors: Iterable[str]) -> None:
         self._suspected |= dict.fromkeys(processors, False)
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is suspected still."""
+        return bool(self._suspected)
 
     def way_of(self, processor: str) -> Way:
         """Of its next delivery. One that is to run alone and is suspected is the one that is tried."""
@@ -69,6 +79,9 @@ def left_running(client: "Redis", queues: Iterable[str]) -> set[str]:
 
     By RQ's books, in which `claim` has entered them. Raises redis.RedisError.
     """
+    dead = _dead(client)
+    if any(dead.values()):
+        return set()
     with client.pipeline(transaction=False) as pipeline:
         for queue in queues:
             pipeline.zrange(StartedJobRegistry(queue, connection=client).key, 0, -1)
@@ -76,14 +89,27 @@ def left_running(client: "Redis", queues: Iterable[str]) -> set[str]:
         for job in entries:
             pipeline.hmget(Job.key_for(job), "worker_name", "description")
         jobs: list[Any] = pipeline.execute()
-        for worker, _ in jobs:
-            key = Worker.redis_worker_namespace_prefix + (worker or b"").decode()
-            pipeline.hmget(key, "hostname", "pid")
-        workers: list[Any] = pipeline.execute()
     return {
         processor.decode()
-        for (_, processor), (host, pid) in zip(jobs, workers, strict=True)
-        if processor and host == socket.gethostname().encode() and not _runs(int(pid or 0))
+        for worker, processor in jobs
+        if processor and Worker.redis_worker_namespace_prefix + (worker or b"").decode() in dead
+    }
+
+
+def _dead(client: "Redis") -> dict[str, bool]:
+    """Workers of this machine that RQ has in its books, though their process has ended: their keys, and
+    whether they were trying suspects."""
+    members: Any = client.smembers(Worker.redis_workers_keys)
+    keys = [key.decode() for key in members]
+    with client.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            pipeline.hmget(key, "hostname", "pid", TRYING)
+        found: list[Any] = pipeline.execute()
+    here = socket.gethostname().encode()
+    return {
+        key: bool(trying)
+        for key, (host, pid, trying) in zip(keys, found, strict=True)
+        if host == here and not _runs(int(pid or 0))
     }
 
 

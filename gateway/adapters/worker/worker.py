@@ -30,7 +30,7 @@ from gateway.adapters.worker.leases import Ending, Leases
 from gateway.adapters.worker.memory import MemoryLimit
 from gateway.adapters.worker.presence import Presence
 from gateway.adapters.worker.runner import Ended, Runner
-from gateway.adapters.worker.suspects import Suspects, Way, left_running
+from gateway.adapters.worker.suspects import TRYING, Suspects, Way, left_running
 from gateway.adapters.worker.watchdog import Watchdog
 from gateway.application import Application
 from gateway.core.delivery import Claimed
@@ -88,7 +88,7 @@ class HooklineWorker(Presence):
         self._runner = Runner()
         self._keeper = Keeper(app, url, self._leases.keys)
         self.farewell = Farewell(worker.grace, self._ringer.stop)
-        self._in_doubt = self._opened = False
+        self._in_doubt = self._opened = self._trying = False
         self._next_tick = self._next_beat = self._next_strays = 0.0
 
     def open(self) -> None:
@@ -108,6 +108,9 @@ class HooklineWorker(Presence):
         self.open()
         self.bootstrap(logging_level="WARNING")
         self._suspects.accuse(left_running(self.connection, self._intake.queues()))
+        if self._suspects.open:
+            self.connection.hset(self.key, TRYING, 1)
+            self._trying = True
         self._keeper.start()
         if not burst:
             self._ringer.start()
@@ -339,6 +342,9 @@ class HooklineWorker(Presence):
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
             self.beat(busy=bool(self._leases.held()))
+            if self._trying and not self._suspects.open:
+                self.connection.hdel(self.key, TRYING)
+                self._trying = False
         if now >= self._next_strays:
             self._next_strays = now + STRAYS_SECONDS
             self._intake.look_for_strays()
