@@ -18,6 +18,7 @@ from rq import SimpleWorker
 
 from gateway import jobs
 from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.worker.suspects import Way
 from gateway.adapters.worker.worker import HooklineWorker
 from gateway.core.outcomes import Acceptance
 from gateway.plugins import Event
@@ -72,7 +73,7 @@ def seen(
     monkeypatch.setattr(jobs, "_application", lambda: app)
     jobs._client.cache_clear()
     # What was cut off runs in a process of its own else, which does not know our processors.
-    monkeypatch.setattr(HooklineWorker, "_runs_alone", lambda *_: False)
+    monkeypatch.setattr(HooklineWorker, "_way_of", lambda *_: Way.BESIDE)
     rig.pass_time(LOOK)
     for _ in OPEN:
         rig.sweep()
