@@ -98,7 +98,7 @@ def test_one_that_died_alone_runs_so_for_a_while_also_if_it_ends_well_between() 
     suspects = Suspects(lambda: now)
     suspects.accuse(["deadly"])
     suspects.crashed("deadly")
-    assert [suspects.way_of("deadly") for _ in range(2)] == [Way.ALONE, Way.ALONE]
+    assert [suspects.way_of("deadly") for _ in range(3)] == [Way.ALONE, Way.ALONE, Way.LATER]
     suspects.ended("deadly")
     now += ALONE_SECONDS - 1
     assert suspects.way_of("deadly") is Way.ALONE

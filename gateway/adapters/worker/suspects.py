@@ -12,6 +12,7 @@ workers that are killed from outside again and again would never get beyond tryi
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Any, Final
@@ -22,6 +23,7 @@ from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
 ALONE_SECONDS: Final = 600.0
+ALONE_AT_ONCE: Final = 2  # each is an interpreter that starts: many of them take the machine from all
 TRYING: Final = "trying"
 """A field of RQ's record of a worker, while it tries suspects."""
 
@@ -41,6 +43,7 @@ class Suspects:
         self._clock = clock
         self._suspected: dict[str, bool] = {}  # whether one is being tried now
         self._guilty: dict[str, float] = {}
+        self._running: Counter[str] = Counter()  # of the guilty ones, those that were sent alone
 
     def accuse(self, processors: Iterable[str]) -> None:
         self._suspected |= dict.fromkeys(processors, False)
@@ -53,6 +56,9 @@ class Suspects:
     def way_of(self, processor: str) -> Way:
         """Of its next delivery. One that is to run alone and is suspected is the one that is tried."""
         if self._clock() < self._guilty.get(processor, 0.0):
+            if self._running[processor] >= ALONE_AT_ONCE:
+                return Way.LATER
+            self._running[processor] += 1
             return Way.ALONE
         if processor not in self._suspected:
             return Way.BESIDE
@@ -62,16 +68,23 @@ class Suspects:
     def crashed(self, processor: str) -> None:
         """It died, all alone."""
         self._suspected.pop(processor, None)
+        self._one_less(processor)
         self._guilty[processor] = self._clock() + ALONE_SECONDS
 
     def ended(self, processor: str) -> None:
         """It ran alone, and its process lives: it was not the one."""
         self._suspected.pop(processor, None)
+        self._one_less(processor)
 
     def not_tried(self, processor: str) -> None:
         """It could not be started alone: nothing is known, and the next one is tried."""
+        self._one_less(processor)
         if processor in self._suspected:
             self._suspected[processor] = False
+
+    def _one_less(self, processor: str) -> None:
+        """Rather too few than too many are counted: who waits must never wait for nobody."""
+        self._running[processor] = max(0, self._running[processor] - 1)
 
 
 def left_running(client: "Redis", queues: Iterable[str]) -> set[str]:

@@ -253,9 +253,10 @@ class HooklineWorker(Presence):
     def _way_of(self, claimed: Claimed) -> Way:
         """Alone also where it is suspected of a crash itself, or too many here do not listen to their
         time limit."""
-        if self._isolate or claimed.alone or self._runner.abandoned >= self._concurrency:
+        if self._isolate or self._runner.abandoned >= self._concurrency:
             return Way.ALONE
-        return self._suspects.way_of(claimed.processor)
+        way = self._suspects.way_of(claimed.processor)
+        return Way.ALONE if claimed.alone and way is Way.BESIDE else way
 
     def _go_on(self, processor: str) -> None:
         """With those that waited for how another one of this processor ends."""
