@@ -89,7 +89,7 @@ class Server(uvicorn.Server):
             if connection.cycle is not None:
                 connection.cycle.keep_alive = False
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
         """Takes no more; then waits, for `grace` at most, until every request has its answer.
 
         A request counts from the first sign of it: a connection in the backlog, or one that has sent

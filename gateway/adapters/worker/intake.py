@@ -43,16 +43,16 @@ class Intake:
 
     def choose(self, held: Iterable[Claimed]) -> tuple[dict[str, int], list[Bell]]:
         """How many to take from each queue, and the bells that there is room for."""
-        running, slots = self._running(held), self._slots
+        running = self._running(held)
         answered, left = [], []
         for bell in self.bells:
-            if bell.queue and bell.queue not in slots.open(self.queues(), running):
+            if bell.queue and bell.queue not in self._slots.open(self.queues(), running):
                 left.append(bell)
             else:
                 answered.append(bell)
                 running[bell.queue] += 1
         self.bells = left
-        return slots.shares(self.queues(), running), answered
+        return self._slots.shares(self.queues(), running), answered
 
     def ring_again(self) -> None:
         """What there is no room for here may be for another worker. Raises redis.RedisError."""

@@ -77,7 +77,8 @@ def _ask_child(ready: Ready) -> tuple[bytes, int]:
     ) as child:
         assert child.stdin
         assert child.stdout
-        os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
+        with suppress(OSError):  # where it may not, it runs all the same
+            os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
         limit = START_SECONDS + ready.timeout + ABANDON_SECONDS
         killer = threading.Timer(limit, _kill, [child])
         killer.daemon = True

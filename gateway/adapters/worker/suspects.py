@@ -90,7 +90,8 @@ class Suspects:
 def left_running(client: "Redis", queues: Iterable[str]) -> set[str]:
     """The processors that workers of this machine were running when their process ended.
 
-    By RQ's books, in which `claim` has entered them. Raises redis.RedisError.
+    By RQ's books, in which `claim` has entered them. None while those have (for some seven minutes) one
+    that died as it tried suspects. Raises redis.RedisError.
     """
     dead = _dead(client)
     if any(dead.values()):
