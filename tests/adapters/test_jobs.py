@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 
 from gateway import jobs
 from gateway.adapters.ledger import scripts
-from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, REPLAY
+from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, REPLAY, Script
 from gateway.application import Application
 from gateway.plugins import Discard, Event, RetryAfter
 from tests.adapters.ledger_rig import Rig, a_delivery, an_event
@@ -218,15 +218,12 @@ def test_the_lease_is_kept_while_it_runs_though_renewals_fail(
     assert asked[RENEW] > 4
 
 
-@pytest.mark.parametrize("lost", [True, False], ids=["its reply was lost", "it was refused"])
-def test_a_claim_is_repeated_until_it_is_heard_and_is_one_attempt(
-    rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch, lost: bool
-) -> None:
-    """Three leases in a row that ran out unheard would be a dead letter that never ran."""
+def fail_twice(monkeypatch: pytest.MonkeyPatch, script: Script, *, lost: bool) -> None:
+    """The first two calls of this script. `lost`: they are carried out, and their replies are lost."""
     run, failures = scripts.run, iter([True, True])
 
     def fail_at_first(client: Any, keys: Any, call: Any) -> Any:
-        failing = call.script is CLAIM and next(failures, False)
+        failing = call.script is script and next(failures, False)
         if failing and not lost:
             raise TimeoutError
         reply = run(client, keys, call)
@@ -236,6 +233,14 @@ def test_a_claim_is_repeated_until_it_is_heard_and_is_one_attempt(
 
     monkeypatch.setattr(jobs, "run", fail_at_first)
     monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["its reply was lost", "it was refused"])
+def test_a_claim_is_repeated_until_it_is_heard_and_is_one_attempt(
+    rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """Three leases in a row that ran out unheard would be a dead letter that never ran."""
+    fail_twice(monkeypatch, CLAIM, lost=lost)
     seen: list[int] = []
     serve(lambda event: seen.append(event.fence))
     rig.accept("1")
@@ -249,19 +254,7 @@ def test_a_claim_is_repeated_until_it_is_heard_and_is_one_attempt(
 def test_recording_is_repeated_until_it_is_heard(
     rig: Rig, serve: Start, monkeypatch: pytest.MonkeyPatch, lines: Any, lost: bool
 ) -> None:
-    run, failures = scripts.run, iter([True, True])
-
-    def fail_at_first(client: Any, keys: Any, call: Any) -> Any:
-        failing = call.script is FINISH and next(failures, False)
-        if failing and not lost:
-            raise TimeoutError
-        reply = run(client, keys, call)
-        if failing:
-            raise TimeoutError
-        return reply
-
-    monkeypatch.setattr(jobs, "run", fail_at_first)
-    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.01)
+    fail_twice(monkeypatch, FINISH, lost=lost)
     seen: list[Event] = []
 
     def remember(event: Event) -> None:
