@@ -212,13 +212,14 @@ def test_a_sources_own_limit_holds_however_much_waits(
     rig: Rig, redis_url: str, in_threads: None
 ) -> None:
     running, most = Counter[str](), Counter[str]()
-    guard = threading.Lock()
+    guard, another = threading.Lock(), threading.Barrier(2)
 
     def count(event: Event) -> None:
         with guard:
             running[event.source] += 1
             most[event.source] = max(most[event.source], running[event.source])
-        time.sleep(0.002)
+        if event.source == "github":
+            another.wait(20)  # in pairs: two at once do run
         with guard:
             running[event.source] -= 1
 
