@@ -14,8 +14,8 @@ from tests.e2e.rig import Gateway
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """One of their own: the shared gateway writes into it as long as it runs, and other tests compare the
-    whole of their database."""
+    """One of their own: the shared gateway writes into it as long as it runs, and other tests compare
+    the whole of their database."""
     embedded = EmbeddedServer(tmp_path_factory.mktemp("e2e_valkey"), find_binary(prefer_bundled=True))
     embedded.start()
     yield embedded
