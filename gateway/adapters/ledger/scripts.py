@@ -5,14 +5,15 @@ it out. Every script is idempotent or fenced, so the caller may repeat a call wh
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from gateway.adapters.ledger.redis_keys import Keys
 
@@ -67,25 +68,56 @@ def run(client: "Redis", keys: Keys, call: Call[T]) -> T:
     return call.parse(reply)
 
 
-def run_together(client: "Redis", keys: Keys, calls: Sequence[Call[Any]]) -> list[Any]:
-    """As `run` for each in turn, in one round trip and with one wait for the disk.
+class Asked:
+    """Calls that are on their way, in one round trip and with one wait for the disk: the server works
+    on them while whoever asked does something else.
 
-    Raises as `run` does, and then any of them may have happened.
+    To make one sends them, and raises as `run` does.
     """
-    head = (2, keys.prefix, keys.rq)
-    with client.pipeline(transaction=False) as pipeline:
-        for call in calls:
-            pipeline.evalsha(call.script.sha, *head, *call.args)
-        replies = pipeline.execute(raise_on_error=False)
-    found = []
-    for call, reply in zip(calls, replies, strict=True):
+
+    def __init__(self, client: "Redis", keys: Keys, calls: Sequence[Call[Any]]) -> None:
+        self._client, self._keys, self._calls = client, keys, calls
+        self._pool = client.connection_pool
+        self._connection = self._pool.get_connection()
+        head = (2, keys.prefix, keys.rq)
+        commands = [("EVALSHA", call.script.sha, *head, *call.args) for call in calls]
+        with self._lost_on_error():
+            packed = self._connection.pack_commands(commands)  # type: ignore[no-untyped-call]  # redis-py's
+            self._connection.send_packed_command(packed)  # type: ignore[no-untyped-call]  # redis-py's
+
+    def replies(self) -> list[Any]:
+        """Waits for them; to be asked for once. Raises as `run` does, and then any of the calls may
+        have happened."""
+        with self._lost_on_error():
+            replies = [self._reply() for _ in self._calls]
+        self._pool.release(self._connection)
+        return [self._parsed(call, reply) for call, reply in zip(self._calls, replies, strict=True)]
+
+    def _reply(self) -> Any:
+        """An error that the server tells is a reply like any other: the next is still to be read."""
+        try:
+            return self._connection.read_response()
+        except ReadOnlyError:  # it has become a replica: the next connection may lead to its successor
+            raise
+        except ResponseError as error:
+            return error
+
+    def _parsed(self, call: Call[Any], reply: Any) -> Any:
         if isinstance(reply, NoScriptError):
-            found.append(run(client, keys, call))
-        elif isinstance(reply, Exception):
+            return run(self._client, self._keys, call)
+        if isinstance(reply, Exception):
             raise reply
-        else:
-            found.append(call.parse(reply))
-    return found
+        return call.parse(reply)
+
+    @contextmanager
+    def _lost_on_error(self) -> Iterator[None]:
+        """A reply that may yet come would be taken for that of another call."""
+        try:
+            yield
+        except BaseException:
+            self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
+            self._pool.release(self._connection)
+            raise
 
 
 async def run_async(client: "AsyncRedis", keys: Keys, call: Call[T]) -> T:

@@ -15,7 +15,7 @@ from rq.registry import StartedJobRegistry
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.calls import Internal, NotClaimed
 from gateway.adapters.ledger.redis_keys import Keys
-from gateway.adapters.ledger.scripts import Call, T, run, run_together
+from gateway.adapters.ledger.scripts import Asked, Call, T, run
 from gateway.adapters.worker.bell import Bell
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.outcomes import AttemptOutcome
@@ -37,6 +37,15 @@ class Ending:
     @property
     def lease(self) -> Lease:
         return (self.finish.delivery, self.finish.fence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What was asked of the server: to record `endings`, and whether to lease more."""
+
+    asked: Asked
+    endings: list[Ending]
+    claims: bool
 
 
 class Leases:
@@ -65,6 +74,7 @@ class Leases:
         self._held: dict[Lease, Claimed] = {}
         self._ended: dict[Lease, Ending] = {}
         self._crashed: list[Lease] = []
+        self._turn: _Turn | None = None
 
     def held(self) -> list[Claimed]:
         """What was claimed and is not recorded yet. May be asked from any thread."""
@@ -78,19 +88,38 @@ class Leases:
         """What of it has not ended."""
         return [claimed for lease, claimed in self._held.items() if lease not in self._ended]
 
-    def turn(
-        self, shares: Mapping[str, int], bells: Sequence[Bell]
-    ) -> tuple[list[Ending], list[Claimed | NotClaimed]]:
-        """Records what ended, and leases so many from each queue and what bells were taken for: in one
-        round trip, which is what a worker with quick processors spends its time on."""
+    def ask(self, shares: Mapping[str, int], bells: Sequence[Bell]) -> None:
+        """To record what ended, and to lease so many from each queue and what bells were taken for: in
+        one round trip, which is what a worker with quick processors spends its time on. Returns at
+        once; `hear` has to come before the next question. With nothing to do nobody is asked.
+        """
         endings = self._tried()
         calls: list[Call[Any]] = [self._finish_call(each.finish for each in endings)] if endings else []
-        if shares or bells:
+        claims = bool(shares or bells)
+        if claims:
             calls.append(self._claim_call(shares, bells))
-        replies = run_together(self._client, self._keys, calls) if calls else []
-        rows: list[Claimed | NotClaimed] = replies.pop() if shares or bells else []
+        if calls:
+            self._turn = _Turn(Asked(self._client, self._keys, calls), endings, claims)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something was asked that was not heard yet."""
+        return self._turn is not None
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether anything has ended that is to be recorded."""
+        return bool(self._ended)
+
+    def hear(self) -> tuple[list[Ending], list[Claimed | NotClaimed]]:
+        """Waits for what was asked: what is recorded now, and what was leased, or could not be."""
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return [], []
+        replies = turn.asked.replies()
+        rows: list[Claimed | NotClaimed] = replies.pop() if turn.claims else []
         self._held |= {(row.delivery, row.fence): row for row in rows if isinstance(row, Claimed)}
-        return self._settled(endings, replies.pop() if endings else []), rows
+        return self._settled(turn.endings, replies.pop() if turn.endings else []), rows
 
     def ended(self, finish: Finish, seconds: float) -> None:
         """Keeps how an attempt ended, until `record`."""

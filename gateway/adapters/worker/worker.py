@@ -76,6 +76,7 @@ class HooklineWorker(Presence):
         self._ringer = BellRinger(url, keys, self._inbox.put)
         self._suspects = Suspects()
         self._waiting: dict[str, list[Ready]] = {}
+        self._answered: list[Bell] = []  # by what the server was asked for last
         self._intake = Intake(app, self.connection, queues, concurrency, self._ringer)
         lease_ms, look_ms = int(worker.lease * 1000), int(worker.look_interval * 1000)
         internal = Internal(app.config.internal, build_router(app.processors))
@@ -126,9 +127,11 @@ class HooklineWorker(Presence):
             try:
                 self._tick()
                 taken = self._turn()
+                if self._leases.under_way:
+                    continue
                 if burst and not taken and self._drained():
                     return
-                self._collect(wait=not taken and not (burst and not self._leases.held()))
+                self._collect(wait=not (burst and not self._leases.held()))
             except RedisError as error:
                 logger().error("worker.redis_unavailable", error=type(error).__name__)
                 self._in_doubt = True
@@ -142,7 +145,8 @@ class HooklineWorker(Presence):
         self.farewell.request()
 
     def _finished_stopping(self) -> bool:
-        return self.farewell.begun and (not self._leases.held() or self.farewell.overdue)
+        idle = not (self._leases.held() or self._leases.under_way)
+        return self.farewell.begun and (idle or self.farewell.overdue)
 
     def _leave(self) -> None:
         """Leases are given back last: from then on what still runs here runs elsewhere as well.
@@ -156,6 +160,7 @@ class HooklineWorker(Presence):
         self._keeper.stop()
         try:
             self.teardown()  # type: ignore[no-untyped-call]  # rq's
+            self._note(self._hear()[0])
             self._collect(wait=False)
             self._note(self._leases.record())
             self._leases.give_up_crashed()
@@ -185,16 +190,13 @@ class HooklineWorker(Presence):
     # Claiming
 
     def _turn(self) -> int:
-        """Records what ended, leases what there is room for, and starts it. Returns how much was taken
-        from the queues."""
-        accepting = not self.farewell.begun and not self.suspended
-        shares, bells = self._intake.choose(self._leases.running()) if accepting else ({}, [])
-        self._intake.ring_again()
-        try:
-            endings, rows = self._leases.turn(shares, bells)
-        except RedisError:
-            self._intake.bells += bells
-            raise
+        """Hears what the server did, asks it for the next, and only then begins what it has leased: so
+        both work at the same time. Returns how much was taken from the queues."""
+        first = not self._leases.under_way
+        endings, rows = self._hear()
+        self._collect(wait=False)
+        if first or rows or self._leases.unrecorded:
+            self._ask()
         for row in rows:
             if isinstance(row, NotClaimed):
                 self._note_unclaimed(row)
@@ -203,6 +205,24 @@ class HooklineWorker(Presence):
         self._note(endings)
         self._intake.bells += self._leases.give_up_crashed()
         return len(rows)
+
+    def _ask(self) -> None:
+        """To record what ended, and for what there is room for."""
+        accepting = not self.farewell.begun and not self.suspended
+        shares, self._answered = self._intake.choose(self._leases.running()) if accepting else ({}, [])
+        self._intake.ring_again()
+        try:
+            self._leases.ask(shares, self._answered)
+        except RedisError:
+            self._intake.bells += self._answered
+            raise
+
+    def _hear(self) -> tuple[list[Ending], list[Claimed | NotClaimed]]:
+        try:
+            return self._leases.hear()
+        except RedisError:
+            self._intake.bells += self._answered
+            raise
 
     def _note_unclaimed(self, row: NotClaimed) -> None:
         known = self._app.processors.get(row.processor)
