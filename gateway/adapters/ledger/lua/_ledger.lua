@@ -195,14 +195,16 @@ local function forget_next_look(delivery, fence)
 end
 
 -- From the last delivery's end the record lives for the dedup window, the body for the retention.
--- Of a single delivery nobody counts how many are open.
-local function end_if_all_done(id, lives)
+-- Of a single delivery nobody counts how many are open. `smooth`: it was done at the first attempt, and left no
+-- word of any.
+local function end_if_all_done(id, lives, smooth)
   local record = event_key(id)
   lives = lives or redis.call('HMGET', record, 'w', 'k', 'n', 'x', 'h')
   if lives[3] ~= '1' and redis.call('HINCRBY', record, 'o', -1) > 0 then return end
   redis.call('PEXPIRE', record, lives[1])
   redis.call('PEXPIRE', body_key(id), lives[2])
   if lives[4] then redis.call('PEXPIRE', proof_key(lives[4]), lives[1]) end
+  if smooth and lives[3] == '1' and not lives[5] then return end
   for number = 1, tonumber(lives[3]) do
     local delivery = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number
     redis.call('PEXPIRE', prefix .. ':attempts:' .. delivery, lives[1])

@@ -17,10 +17,9 @@ local replies = {}
 write_though_memory_is_full()
 
 local function mark_started(job, queue, delivery, processor, fence)
-  if redis.call('EXISTS', rq .. ':job:' .. job) == 0 then
-    write_job(job, queue, 'look', delivery, processor, 'started')
-  end
-  redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker)
+  local new = redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker)
+  -- Every job has a status: this one was gone, an operator's tool has deleted it.
+  if new == 3 then write_job(job, queue, 'look', delivery, processor, 'started') end
   -- RQ's clean-up declares what has expired here abandoned; whether it is, our lease says.
   zadd_later(rq .. ':wip:' .. queue, NEVER, job .. ':' .. fence)
 end

@@ -11,7 +11,7 @@ local replies = {}
 write_though_memory_is_full()
 
 -- The usual end. What forget_look and forget_next_look do is done for all of a call together.
-local function done(id, number, delivery, source, queue, fence, lives)
+local function done(id, number, delivery, source, queue, fence, lives, smooth)
   redis.call('HSET', event_key(id), number .. 's', 'done', number .. 't', now, number .. 'r', '')
   zrem_later(prefix .. ':pending:' .. source, delivery)
   local job, next_job = delivery .. '-' .. fence, delivery .. '-' .. (fence + 1)
@@ -22,7 +22,7 @@ local function done(id, number, delivery, source, queue, fence, lives)
     delete_later(rq .. ':results:' .. job)
   end
   delete_later(rq .. ':job:' .. next_job)
-  end_if_all_done(id, lives)
+  end_if_all_done(id, lives, smooth)
 end
 
 local function wait(id, number, delivery, source, queue, processor, fence, delay)
@@ -79,7 +79,8 @@ while i <= #ARGV do
     end
     if keep_books and verdict ~= 'done' then forget_look(delivery, queue, fence) end
     if verdict == 'done' then
-      done(id, number, delivery, source, queue, fence, {of[6], of[7], of[8], of[9], of[10]})
+      local smooth = fence == 1 and ARGV[i + 7] == ''
+      done(id, number, delivery, source, queue, fence, {of[6], of[7], of[8], of[9], of[10]}, smooth)
       emit(i + 9, emitted, source, processor)
       if of[11] then order().pass_turn(of[11], delivery) end
     elseif verdict == 'wait' or verdict == 'defer' then
