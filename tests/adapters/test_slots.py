@@ -19,8 +19,14 @@ def settled(slots: Slots, busy: list[str], queues: list[str] = QUEUES) -> Counte
     return running
 
 
-def test_an_idle_worker_shares_evenly() -> None:
-    assert set(Slots(30, {}).shares(QUEUES, Counter()).values()) == {10}
+def test_an_idle_worker_shares_half_of_its_slots_evenly_then_the_other_half() -> None:
+    slots = Slots(30, {})
+    assert slots.shares(QUEUES, Counter()) == {"a": 5, "b": 5, "c": 5}
+    assert slots.shares(QUEUES, Counter(a=5, b=5, c=5)) == {"a": 5, "b": 5, "c": 5}
+
+
+def test_the_only_slot_is_not_halved() -> None:
+    assert Slots(1, {}).shares(["a"], Counter()) == {"a": 1}
 
 
 def test_a_queue_that_is_alone_gets_all_slots() -> None:

@@ -28,13 +28,14 @@ class Slots:
     def shares(self, queues: Sequence[str], running: Counter[str]) -> dict[str, int]:
         """How many to take of each now; chance says who gets the few slots of a full worker.
 
-        Half of all slots at most: while those run, the server can lease the next ones.
+        About half of all slots at a time: while those run, the server leases the next ones.
         """
         taken = running.copy()
-        fair = max(1, (self._concurrency - running.total()) // max(1, len(queues)))
+        most = min(self._concurrency - running.total(), (self._concurrency + 1) // 2)
+        fair = max(1, most // max(1, len(queues)))
         for queue in random.sample(queues, k=len(queues)):
             taken[queue] += max(0, min(fair, self._room(queue, queues, taken)))
-        return _no_more_than((self._concurrency + 1) // 2, dict(taken - running))
+        return dict(taken - running)
 
     def _room(self, queue: str, queues: Sequence[str], running: Counter[str]) -> int:
         free = self._concurrency - running.total()
@@ -50,13 +51,3 @@ class Slots:
     def _left_to_idle(self, queue: str, queues: Sequence[str], running: Counter[str]) -> int:
         idle = sum(1 for other in queues if other != queue and not running[other])
         return min(idle, self._concurrency // LAST)
-
-
-def _no_more_than(most: int, shares: dict[str, int]) -> dict[str, int]:
-    """The same shares, of which the last ones give way."""
-    left, kept = most, {}
-    for queue, many in shares.items():
-        if left > 0:
-            kept[queue] = min(many, left)
-            left -= kept[queue]
-    return kept
