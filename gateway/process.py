@@ -10,7 +10,7 @@ import sysconfig
 import traceback
 from collections.abc import Mapping
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -97,7 +97,7 @@ def prepare(
     if processor is None:
         return ProcessorMissing(f"no processor is named {claimed.processor!r}")
     attempts = policy_of(processor, policy).attempts
-    event = replace(event_of(claimed), attempts=attempts, steps=steps or MemorySteps())
+    event = event_of(claimed, attempts, steps)
     return Ready(claimed, processor, event, processor.timeout or default_timeout)
 
 
@@ -106,7 +106,7 @@ def policy_of(processor: Processor | None, policy: RetryPolicy) -> RetryPolicy:
     return processor.retry.over(policy) if processor and processor.retry else policy
 
 
-def event_of(claimed: Claimed) -> Event:
+def event_of(claimed: Claimed, attempts: int = 0, steps: Steps | None = None) -> Event:
     """What the author sees. A repeated header's values are joined, as HTTP allows."""
     headers: dict[str, str] = {}
     for name, value in claimed.headers:
@@ -122,7 +122,9 @@ def event_of(claimed: Claimed) -> Event:
         attempt=claimed.attempt,
         fence=claimed.fence,
         processor=claimed.processor,
+        attempts=attempts,
         delivery=claimed.delivery,
+        steps=steps or MemorySteps(),
     )
 
 

@@ -26,7 +26,8 @@ class Interrupt:
         finally:
             with self._lock:
                 self._thread = None
-                _raise_in(threading.get_ident(), None)  # what was sent too late to be raised
+                if self.sent:  # perhaps too late to be raised
+                    _raise_in(threading.get_ident(), None)
 
     def send(self) -> None:
         """No effect outside the work, and none the second time."""
