@@ -184,9 +184,10 @@ def main() -> None:
     parser.add_argument("--secret", default=push.SECRET)
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: closed loop")
     parser.add_argument("--spread", type=int, default=0, help="1: from many addresses")
+    parser.add_argument("--fresh", type=int, default=0, help="1: a connection for each request")
     plan = Plan(**vars(parser.parse_args()))
     prepared = int(plan.seconds * (1.1 * plan.rate or PREPARED_PER_SECOND))
-    requests = push.requests(plan.path, prepared, plan.secret)
+    requests = push.requests(plan.path, prepared, plan.secret, last=bool(plan.fresh))
     gc.freeze()  # the prepared requests are many objects, and none of them is garbage
     load = uvloop.run(
         generate(

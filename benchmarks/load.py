@@ -57,7 +57,8 @@ def quantile(values: list[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run of the generator. `rate` 0: a closed loop. `spread` 1: from many addresses."""
+    """One run of the generator. `rate` 0: a closed loop. `spread` 1: from many addresses.
+    `fresh` 1: a connection for each request."""
 
     port: int
     path: str
@@ -66,6 +67,7 @@ class Plan:
     secret: str = push.SECRET
     rate: float = 0.0
     spread: int = 0
+    fresh: int = 0
 
     @property
     def command(self) -> list[str]:

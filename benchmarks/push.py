@@ -16,10 +16,11 @@ SECRET = "it-is-only-a-benchmark-secret"
 _MARK = "f" * 36  # where the delivery's own id goes: a UUID has 36 characters
 
 
-def requests(path: str, prepared: int, secret: str = SECRET) -> Iterator[bytes]:
+def requests(path: str, prepared: int, secret: str = SECRET, *, last: bool = False) -> Iterator[bytes]:
     """HTTP requests without end, each with its own delivery id, body and signature.
 
     The first `prepared` are signed before this function returns, the others when asked for.
+    `last`: each asks for the end of its connection.
     """
     body_start, body_end = _body().split(_MARK.encode())
     state = hmac.new(secret.encode(), body_start, "sha256")
@@ -32,7 +33,7 @@ def requests(path: str, prepared: int, secret: str = SECRET) -> Iterator[bytes]:
         signing.update(delivery + body_end)
         return delivery, signing.hexdigest().encode()
 
-    start, middle, end = _head(path, len(body_start) + len(_MARK) + len(body_end))
+    start, middle, end = _head(path, len(body_start) + len(_MARK) + len(body_end), last)
     end += body_start
     ready = [sign() for _ in range(prepared)]
     signed = itertools.chain(ready, iter(sign, None))
@@ -52,11 +53,12 @@ def body() -> bytes:
     return _body()
 
 
-def _head(path: str, length: int) -> tuple[bytes, bytes, bytes]:
+def _head(path: str, length: int, last: bool) -> tuple[bytes, bytes, bytes]:
     """What stands before the delivery id, between it and the signature, and after that."""
     start = (
         f"POST {path} HTTP/1.1\r\n"
         "Host: 127.0.0.1\r\n"
+        f"Connection: {'close' if last else 'keep-alive'}\r\n"
         "User-Agent: GitHub-Hookshot/be9c1d2\r\n"
         "Accept: */*\r\n"
         "Content-Type: application/json\r\n"
