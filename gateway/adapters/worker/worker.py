@@ -195,14 +195,12 @@ class HooklineWorker(Presence):
         first = not self._leases.under_way
         endings, rows = self._hear()
         self._collect(wait=False)
-        if first or rows or self._leases.unrecorded:
-            self._ask()
-        for row in rows:
-            if isinstance(row, NotClaimed):
-                self._note_unclaimed(row)
-            else:
-                self._start(row)
-        self._note(endings)
+        try:
+            if not self._in_doubt and (first or rows or self._leases.unrecorded):
+                self._ask()
+        finally:  # what is leased to us runs also where the server can not be asked for more
+            self._begin_all(rows)
+            self._note(endings)
         self._intake.bells += self._leases.give_up_crashed()
         return len(rows)
 
@@ -210,8 +208,8 @@ class HooklineWorker(Presence):
         """To record what ended, and for what there is room for."""
         accepting = not self.farewell.begun and not self.suspended
         shares, self._answered = self._intake.choose(self._leases.running()) if accepting else ({}, [])
-        self._intake.ring_again()
         try:
+            self._intake.ring_again()
             self._leases.ask(shares, self._answered)
         except RedisError:
             self._intake.bells += self._answered
@@ -223,6 +221,13 @@ class HooklineWorker(Presence):
         except RedisError:
             self._intake.bells += self._answered
             raise
+
+    def _begin_all(self, rows: Iterable[Claimed | NotClaimed]) -> None:
+        for row in rows:
+            if isinstance(row, NotClaimed):
+                self._note_unclaimed(row)
+            else:
+                self._start(row)
 
     def _note_unclaimed(self, row: NotClaimed) -> None:
         known = self._app.processors.get(row.processor)
@@ -237,7 +242,8 @@ class HooklineWorker(Presence):
             logger().warning("queue.foreign_job", job=row.delivery)
 
     def _drained(self) -> bool:
-        return not self._leases.held() and (self.suspended or self._intake.is_empty())
+        idle = not (self._leases.held() or self._in_doubt)
+        return idle and (self.suspended or self._intake.is_empty())
 
     # Running
 
@@ -357,7 +363,7 @@ class HooklineWorker(Presence):
             self.farewell.rehearse()
             if self._memory.exceeded():
                 self.farewell.start_anew()
-        if self._in_doubt:
+        if self._in_doubt and not self._leases.under_way:  # what that call leases is not unheard of
             self._leases.recover(self._intake.queues())
             self._in_doubt = False
         if now >= self._next_beat:

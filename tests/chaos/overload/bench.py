@@ -115,6 +115,8 @@ class Bench:
         quiet = kind in ("quiet", "backlog")
         process = None if quiet else _sender((*words, str(rate)), subprocess.PIPE)
         try:
+            if process and process.stdout:
+                process.stdout.readline()  # an interpreter has started
             yield
         finally:
             if process:

@@ -1,7 +1,8 @@
 """`python -m tests.chaos.overload.trouble KIND PORT RATE`: makes one kind of trouble until SIGTERM.
 
 It yields to everybody (nice 10), for it shares the machine with what it troubles: what is measured is
-how the gateway copes, not how a scheduler divides two cores. At its end it prints what it was told.
+how the gateway copes, not how a scheduler divides two cores. It prints a word when it
+begins, and at its end what it was told.
 """
 
 import asyncio
@@ -158,6 +159,7 @@ async def main(kind: str, port: int, rate: float) -> None:
     made = getattr(trouble, kind.replace("-", "_"), None)
     work = asyncio.ensure_future(made() if made else trouble.source(kind))
     when_over(work.cancel)
+    print("begun", flush=True)
     with contextlib.suppress(asyncio.CancelledError):
         await work
     print(json.dumps(trouble.told))
