@@ -5,6 +5,7 @@ other requests go to the edge from here: a scope, a task that waits for the body
 and a write for each part of the answer would cost a request as much as everything that it is for.
 """
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 from urllib.parse import unquote
@@ -133,14 +134,13 @@ class Wire(BoundedHeads):
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
         if rest := self._edge.answer(exchange):
-            task = self.loop.create_task(self._see_through(exchange, rest))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(self.loop.create_task(self._see_through(exchange, rest)))
 
     async def _see_through(self, exchange: Exchange, rest: Coroutine[Any, Any, None]) -> None:
         try:
             await rest
         finally:
+            self.tasks.discard(asyncio.current_task())
             if not exchange.response_complete:  # gone, or a bug of ours: nothing may follow
                 self.transport.close()
         self._go_on()
