@@ -75,8 +75,7 @@ class BoundedHeads(HttpToolsProtocol):
         """It may stay for another one."""
         if self.transport.is_closing():
             return
-        if not self.in_head:
-            self._since = self.loop.time()
+        self._since = self.loop.time()
         self._crowd.answered(self)
         self.flow.resume_reading()
 

@@ -46,6 +46,8 @@ class Wire(BoundedHeads):
         if isinstance(self.cycle, Exchange):
             self.cycle.lost()
             self.cycle = None  # uvicorn would tell it in its own way
+        self._current = None  # knows us: only the garbage collector would find the two
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
