@@ -312,7 +312,7 @@ def test_what_anybody_can_cause_is_always_counted_but_logged_a_few_times_a_secon
 def test_what_was_left_out_of_the_log_is_said_in_the_next_line() -> None:
     rig = Rig()
     now = [100.0]
-    rig.edge._refused_lines._clock = lambda: now[0]
+    rig.edge._notes._refused_lines._clock = lambda: now[0]
     for _ in range(50):
         rig.call()
     now[0] += 1

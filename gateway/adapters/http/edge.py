@@ -1,4 +1,4 @@
-"""The edge: what every request of a provider meets before the flow, and what is told of it afterwards.
+"""The edge: what every request of a provider meets before the flow, and the way back to its answer.
 
 Up to the ledger nothing waits where nobody has to be asked: a refused request is answered before its
 connection reads on, without a task of its own.
@@ -14,6 +14,7 @@ from gateway.adapters.http.bodies import BodyRefused, InFlight
 from gateway.adapters.http.exchange import Exchange
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
+from gateway.adapters.http.notes import Notes
 from gateway.adapters.http.responses import respond
 from gateway.core.addresses import caller_of
 from gateway.core.outcomes import Outcome, Overload, Refusal
@@ -21,23 +22,9 @@ from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 from gateway.deadlines import within
 from gateway.ingest import Ending, Ingest, Step
-from gateway.logs import LineBudget, line_writer, logger, place_of
+from gateway.logs import logger, place_of
 
 UNKNOWN: Final = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
-# Anybody can cause these at will: counted always, logged a few a second.
-CHEAP: Final = frozenset(
-    {
-        Outcome.REFUSED,
-        Outcome.FLOODED,
-        Outcome.METHOD_NOT_ALLOWED,
-        Outcome.HEADERS_TOO_LARGE,
-        Outcome.BODY_TOO_LARGE,
-        Outcome.BODY_TIMEOUT,
-        Outcome.DISCONNECTED,
-        Outcome.OVERLOADED,
-        Outcome.HANDSHAKE,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +76,8 @@ class Edge:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.deployment = deployment
-        self._counters = lasting.counters
-        self._secret_use = lasting.secret_use
+        self._notes = Notes(lasting)
         self._clock = clock
-        self._log = logger()
-        self._line = line_writer()
-        self._refused_lines = LineBudget()
         self._bodies = InFlight()
 
     def answer(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
@@ -108,7 +91,7 @@ class Edge:
         try:
             step = self._met(case)
         except Exception as error:
-            step = self._failed(error)
+            step = _failed(error)
         if not isinstance(step, Ending):
             return self._awaited(case, step)
         self._end(case, step)
@@ -120,13 +103,8 @@ class Edge:
         except asyncio.CancelledError:  # the grace after SIGTERM is over: it may or may not be stored
             ending = Ending(Outcome.UNAVAILABLE)
         except Exception as error:
-            ending = self._failed(error)
+            ending = _failed(error)
         self._end(case, ending)
-
-    def _failed(self, error: Exception) -> Ending:
-        """A bug of ours: the caller gets a plain 500, the log says where."""
-        self._log.error("request.failed", error=type(error).__name__, where=place_of(error))
-        return Ending(Outcome.INTERNAL_ERROR)
 
     def _met(self, case: Case) -> Step:
         """Steps 1 to 3: everything that needs no proof; then the flow."""
@@ -185,40 +163,18 @@ class Edge:
         known = source is not case.deployment.decoy
         if not known and ending.outcome is Outcome.REFUSED:
             ending = UNKNOWN
+        self._bodies.give(exchange.size)
         response = respond(ending, source)
         if ending.outcome is not Outcome.DISCONNECTED:
             exchange.answer(response)
-        self._bodies.give(exchange.size)
-        name = source.name if known else ""
-        if ending.key_index is not None and ending.key_index < len(source.secrets):
-            self._secret_use.count(name, source.secrets[ending.key_index])
         seconds = time.perf_counter() - case.started
-        self._note(name, ending, response.status, exchange.size, seconds)
+        self._notes.take(source if known else None, ending, response.status, exchange.size, seconds)
 
-    def _note(self, source: str, ending: Ending, status: int, size: int, seconds: float) -> None:
-        """The one line and the one count of this request."""
-        reason = ending.reason
-        self._counters.request(source, ending.outcome, reason, seconds)
-        event = ending.event
-        left_out = self._refused_lines.take() if ending.outcome in CHEAP else 0
-        if left_out is None:
-            return
-        level = self._log.error if ending.outcome.ours else self._line
-        level(
-            f"request.{ending.outcome}",
-            source=source or None,
-            reason=reason or None,
-            status=status,
-            event_id=event.id if event else None,
-            event_type=event.type if event else None,
-            provider_id=event.provider_id if event else None,
-            count=len(ending.events) if len(ending.events) > 1 else None,
-            filtered=list(ending.filtered) or None,
-            key=ending.key_index,
-            bytes=size,
-            ms=round(seconds * 1000, 2),
-            left_out=left_out or None,
-        )
+
+def _failed(error: Exception) -> Ending:
+    """A bug of ours: the caller gets a plain 500, the log says where."""
+    logger().error("request.failed", error=type(error).__name__, where=place_of(error))
+    return Ending(Outcome.INTERNAL_ERROR)
 
 
 def _no_body(refused: BodyRefused) -> Ending:
