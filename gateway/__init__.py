@@ -2,8 +2,9 @@
 
 The path of one webhook, with the file that decides each step:
 
-1.  ``adapters/http/edge.py`` receives an HTTP call, finds its source by path, checks method, header
-    size, client address (``core/addresses.py``) and the flood guard, and reads the raw body.
+1.  ``adapters/http/wire.py`` gives ``adapters/http/edge.py`` an HTTP call, which finds its source by
+    path, checks method, header size, client address (``core/addresses.py``) and the flood guard, and
+    takes the raw body.
 2.  ``ingest.py`` takes it from there: an unsigned handshake is answered (``core/handshake.py``);
     the signature is verified over the raw bytes (``core/verification.py``, ``core/schemes/``);
     the source's quota is charged; the idempotency key and the event type are found

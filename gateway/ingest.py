@@ -7,6 +7,7 @@ This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTT
 """
 
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,13 @@ class Ending:
         return next(iter(self.acceptances), None)
 
 
+Step = Ending | Coroutine[Any, Any, Ending]
+"""How a request ended, or what has to be awaited until that is known."""
+
+_Way = Ending | Coroutine[Any, Any, "_Way"]
+"""The same on the way there: what is awaited may lead to something that has to be awaited."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ingest:
     """The flow with its ports. `route` names the processors for an event.
@@ -102,57 +110,46 @@ class Ingest:
 
     async def receive(self, request: InboundRequest, source: Source) -> Ending:
         """Never raises for anything a caller can send. Unavailable is an outcome, not an error."""
-        try:
-            if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
-                ending = await self._greet(found, source)
-                if ending:
-                    return ending
-            verified = await self._proven(request, source)
-            if isinstance(verified, Refusal):
-                return await self._refuse(request, source, verified)
-            return await self._believed(verified, source)
-        except (Unavailable, TimeoutError) as error:
-            absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
-            return Ending(Outcome.UNAVAILABLE, absence=absence)
+        step = self.meet(request, source)
+        return step if isinstance(step, Ending) else await step
 
-    async def _believed(self, verified: VerifiedRequest, source: Source) -> Ending:
-        # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
-        if source.handshakes and (found := self._handshake(verified.fields, source, PROVEN)):
-            if found.visit:
-                self.visits.visit(found.visit, found.visit_hosts, source=source.name)
-            return Ending(Outcome.HANDSHAKE, reply=found.reply, key_index=verified.key_index)
-        if verified.request.method != "POST":
-            return Ending(Outcome.METHOD_NOT_ALLOWED)
-        # Only now: to who has proven nothing, what goes on here is not told.
-        if overload := self.pressure.of(source):
-            return Ending(Outcome.OVERLOADED, overload=overload)
-        if source.spool:
-            return await self._accept_or_keep(verified, source)
-        return await self._accept(verified, source)
+    def meet(self, request: InboundRequest, source: Source) -> Step:
+        """`receive`, which waits only for what has to be waited for: where nobody needs to be asked,
+        this is how it ended."""
+        step = self._met(request, source)
+        return step if isinstance(step, Ending) else _told(step)
 
-    def _handshake(self, fields: Fields, source: Source, proofs: tuple[Proof, ...]) -> Answer | None:
-        return answer(source.handshakes, fields, proofs, source.known)
+    def _met(self, request: InboundRequest, source: Source) -> _Way:
+        if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
+            if found.proof is Proof.ARMED:
+                return self._greet(found, request, source)
+            return Ending(Outcome.HANDSHAKE, reply=found.reply)
+        return self._prove(request, source)
 
-    async def _greet(self, found: Answer, source: Source) -> Ending | None:
-        """A handshake without a signature; None: it would teach something, and nobody has armed it."""
-        if found.proof is Proof.ARMED:
-            with within(self.deadline):
-                learned = found.learned
-                armed = await (
-                    self.lessons.learn(source, learned) if learned else self.lessons.armed(source)
-                )
-            if not armed:
-                return None
-        return Ending(Outcome.HANDSHAKE, reply=found.reply)
+    async def _greet(self, found: Answer, request: InboundRequest, source: Source) -> _Way:
+        """A handshake that would teach something; where nobody has armed it, it needs a proof."""
+        with within(self.deadline):
+            learned = found.learned
+            armed = await (
+                self.lessons.learn(source, learned) if learned else self.lessons.armed(source)
+            )
+        if armed:
+            return Ending(Outcome.HANDSHAKE, reply=found.reply)
+        return self._prove(request, source)
 
-    async def _proven(self, request: InboundRequest, source: Source) -> VerifiedRequest | Refusal:
-        keys = source.keys
+    def _prove(self, request: InboundRequest, source: Source) -> _Way:
         if source.key_source or source.learns:
-            own = await self._other_keys(request, source)
-            if isinstance(own, Refusal):
-                return own
-            keys = (*keys, *own)
-        return verify(request, source.scheme, keys, request.received_at)
+            return self._prove_by_others(request, source)
+        return self._judged(
+            verify(request, source.scheme, source.keys, request.received_at), request, source
+        )
+
+    async def _prove_by_others(self, request: InboundRequest, source: Source) -> _Way:
+        own = await self._other_keys(request, source)
+        if isinstance(own, Refusal):
+            return self._refused(own, request, source)
+        keys = (*source.keys, *own)
+        return self._judged(verify(request, source.scheme, keys, request.received_at), request, source)
 
     async def _other_keys(self, request: InboundRequest, source: Source) -> tuple[Any, ...] | Refusal:
         """Keys that stand in no file of ours: learnt ones, or those that the request names."""
@@ -169,13 +166,41 @@ class Ingest:
         except SecretError:  # of another kind than this provider signs with
             return Refusal.UNKNOWN_KEY
 
-    async def _refuse(self, request: InboundRequest, source: Source, reason: Refusal) -> Ending:
-        if not source.quarantine:
-            self.refused.note(request, source, reason)
-            return Ending(Outcome.REFUSED, refusal=reason)
+    def _judged(
+        self, verdict: VerifiedRequest | Refusal, request: InboundRequest, source: Source
+    ) -> _Way:
+        if isinstance(verdict, Refusal):
+            return self._refused(verdict, request, source)
+        return self._believed(verdict, source)
+
+    def _refused(self, reason: Refusal, request: InboundRequest, source: Source) -> _Way:
+        if source.quarantine:
+            return self._quarantine(reason, request, source)
+        self.refused.note(request, source, reason)
+        return Ending(Outcome.REFUSED, refusal=reason)
+
+    async def _quarantine(self, reason: Refusal, request: InboundRequest, source: Source) -> Ending:
         with within(self.deadline):
             kept = await self.refused.quarantine(request, source, reason)
         return Ending(Outcome.REFUSED, refusal=reason, quarantined=kept)
+
+    def _believed(self, verified: VerifiedRequest, source: Source) -> _Way:
+        # Before anything that waits for Redis: a URL must not fail its provider's check by an outage.
+        if source.handshakes and (found := self._handshake(verified.fields, source, PROVEN)):
+            if found.visit:
+                self.visits.visit(found.visit, found.visit_hosts, source=source.name)
+            return Ending(Outcome.HANDSHAKE, reply=found.reply, key_index=verified.key_index)
+        if verified.request.method != "POST":
+            return Ending(Outcome.METHOD_NOT_ALLOWED)
+        # Only now: to who has proven nothing, what goes on here is not told.
+        if overload := self.pressure.of(source):
+            return Ending(Outcome.OVERLOADED, overload=overload)
+        return (
+            self._accept_or_keep(verified, source) if source.spool else self._accept(verified, source)
+        )
+
+    def _handshake(self, fields: Fields, source: Source, proofs: tuple[Proof, ...]) -> Answer | None:
+        return answer(source.handshakes, fields, proofs, source.known)
 
     async def _accept_or_keep(self, verified: VerifiedRequest, source: Source) -> Ending:
         """Where the ledger was away a moment ago the spool is asked first: nobody has to wait for what
@@ -236,6 +261,16 @@ class Ingest:
         """The body's JSON may have been read already, for the event's id or type."""
         whole = event.body is verified.request.body
         return self.route(event, verified.fields.json if whole else None)
+
+
+async def _told(way: _Way) -> Ending:
+    try:
+        while not isinstance(way, Ending):
+            way = await way
+    except (Unavailable, TimeoutError) as error:
+        absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
+        return Ending(Outcome.UNAVAILABLE, absence=absence)
+    return way
 
 
 def _ending(

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self, TextIO
 
 from pydantic_core import to_json
@@ -70,10 +72,21 @@ class Lines:
 
 
 def stamped(level: str, event: Any) -> Any:
-    """With level and time, as structlog's own processors add them in three times the time."""
+    """With level and time, as structlog's own processors add them in five times the time."""
     event["level"] = level
-    event["time"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    event["time"] = as_text(time.time_ns())
     return event
+
+
+def as_text(nanoseconds: int) -> str:
+    """Since 1970, as ISO 8601 with microseconds."""
+    second, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{_second(second)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=2)  # thousands of lines share one
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[: -len("+00:00")]
 
 
 def as_json(event: Any) -> str:

@@ -138,7 +138,8 @@ class Filtering(Rig):
 def test_what_everybody_filters_out_is_answered_counted_and_logged_but_not_stored() -> None:
     rig = Filtering([TYPED])
     body = b'{"type": "star", "canary": "canary"}'
-    assert (rig.call(RIGHT, body=body).status, rig.asked[-1], rig.events) == (200, "body", [])
+    assert (rig.call(RIGHT, body=body).status, rig.events) == (200, [])
+    assert "ledger" not in rig.asked
     assert rig.counted() == {"shop|ignored|filtered": 1}
     (line,) = rig.lines
     assert (line["event"], line["reason"]) == ("request.ignored", "filtered")

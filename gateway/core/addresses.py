@@ -38,20 +38,33 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
-def client_address(
-    peer: str | None, forwarded: Sequence[bytes], trusted_proxies: int
-) -> Address | None:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who called: the address, its text, and what the flood guard counts by. None: it is not known."""
+
+    address: Address | None
+    text: str | None
+    flood_key: str
+
+
+def caller_of(peer: str | None, forwarded: Sequence[bytes], trusted_proxies: int) -> Caller:
     """Who called: the peer, or with N trusted proxies the Nth X-Forwarded-For entry from the right.
 
-    None when there is no such entry or it is no address: then nothing can be said about the caller.
+    Nobody when there is no such entry or it is no address: then nothing can be said about the caller.
     However much stands to the left of that entry, it changes nothing.
     """
     if trusted_proxies == 0:
-        return parse_address(peer) if peer else None
+        return _caller(peer)
     entries = b",".join(forwarded).rsplit(b",", trusted_proxies)
     if len(entries) < trusted_proxies:
-        return None
-    return parse_address(entries[-trusted_proxies].decode("latin-1"))
+        return _caller(None)
+    return _caller(entries[-trusted_proxies].decode("latin-1"))
+
+
+@lru_cache(maxsize=4096)  # as above: writing an address takes longer than reading it did
+def _caller(text: str | None) -> Caller:
+    address = parse_address(text) if text else None
+    return Caller(address, str(address) if address else None, flood_key(address))
 
 
 def parse_network(text: str) -> Network:

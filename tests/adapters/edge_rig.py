@@ -1,14 +1,14 @@
-"""The edge without a server: ASGI calls by hand, ports that note who asked them, in order."""
+"""The edge without a server: exchanges by hand, ports that note who asked them, in order."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from structlog.testing import capture_logs
 
 from gateway.adapters.http.edge import Deployment, Edge, Limits
-from gateway.adapters.http.health import Readiness, health_app
+from gateway.adapters.http.exchange import Exchange
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
 from gateway.adapters.http.metrics import Counters
@@ -16,7 +16,7 @@ from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import Arrival, Event
 from gateway.core.outcomes import Acceptance, Refusal
-from gateway.core.request import InboundRequest
+from gateway.core.request import Headers, InboundRequest
 from gateway.core.routing import Routing
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
@@ -30,6 +30,8 @@ DECOY = Source("unknown", "", "", TOKEN, (TOKEN.load_key(b"nobody has it"),), ma
 RIGHT = (b"x-token", b"right")
 WRONG = (b"x-token", b"wrong")
 Header = tuple[bytes, bytes]
+END: Final = "end"
+GONE: Final = "gone"
 
 
 class Flood(FloodGuard):
@@ -52,6 +54,55 @@ class Sent:
 
     def header(self, name: bytes) -> bytes | None:
         return dict(self.headers).get(name)
+
+
+def sent(wire: bytes) -> Sent:
+    """What one answer's bytes say."""
+    head, _, body = wire.partition(b"\r\n\r\n")
+    if not head:
+        return Sent()
+    first, *lines = head.split(b"\r\n")
+    pairs = (line.split(b": ", 1) for line in lines)
+    return Sent(int(first.split()[1]), tuple((name, value) for name, value in pairs), body)
+
+
+class Caller:
+    """The other end, and what an exchange needs of the connection to it. Each time more is read, the
+    next of `pieces` comes: bytes, the END of the body, or that the caller is GONE; then silence."""
+
+    def __init__(self, pieces: Iterator[bytes | str], peer: str | None, asked: list[str]) -> None:
+        self.client = (peer, 4242) if peer else None
+        self.transport: Any = self
+        self.flow = self
+        self.heard = b""
+        self.exchange: Exchange
+        self._pieces = pieces
+        self._asked = asked
+        self._closed = False
+
+    def resume_reading(self) -> None:
+        self._asked.append("body")
+        self.come(next(self._pieces, None))
+
+    def come(self, piece: bytes | str | None) -> None:
+        if isinstance(piece, bytes):
+            self.exchange.came(piece)
+        elif piece == END:
+            self.exchange.ended()
+        elif piece == GONE:
+            self.exchange.lost()
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def write(self, data: bytes) -> None:
+        self.heard += data
+
+    def close(self) -> None:
+        self._closed = True
+
+    def answered(self) -> None:
+        """As a connection hears it."""
 
 
 @dataclass
@@ -80,8 +131,7 @@ class Rig:
             self, self, self._route, lasting.keys, lasting.lessons, self, lasting.visits, 0.5
         )
         deployment = Deployment(by_name, decoy, ingest, Flood(self.asked, self.flood), self.limits)
-        health = health_app(Readiness(nowhere, "always"))
-        self.edge = Edge(deployment, health, lasting, lambda: NOW)
+        self.edge = Edge(deployment, lasting, lambda: NOW)
 
     async def charge(self, source: Source) -> float | None:
         self.asked.append("quota")
@@ -109,55 +159,30 @@ class Rig:
     def call(
         self,
         *headers: Header,
-        body: bytes | Iterable[Any] = b"{}",
+        body: bytes | Iterable[bytes | str] = b"{}",
         path: str = "/hooks/shop",
         method: str = "POST",
         query: bytes = b"",
         peer: str | None = "192.0.2.9",
     ) -> Sent:
-        """One request. `body` may also be a row of ASGI messages; after the last one, silence."""
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query,
-            "headers": list(headers),
-            "client": (peer, 4242) if peer else None,
-        }
-        messages = [chunk(body)] if isinstance(body, bytes) else body
-        return asyncio.run(self._run(scope, iter(messages)))
+        """One request, whole at once, or as the pieces of a `body` come: see `Caller`."""
+        caller = Caller(iter(()) if isinstance(body, bytes) else iter(body), peer, self.asked)
+        exchange = Exchange(caller, method, path, query, Headers(headers))
+        caller.exchange = exchange
+        if isinstance(body, bytes):
+            exchange.came(body)
+            exchange.ended()
+        asyncio.run(self._run(exchange))
+        return sent(caller.heard)
 
-    async def _run(self, scope: dict[str, Any], messages: Any) -> Sent:
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> Any:
-            self.asked.append("body")
-            message = next(messages, None)
-            if message is None:
-                await asyncio.Event().wait()
-            return message
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
+    async def _run(self, exchange: Exchange) -> None:
         with capture_logs() as lines:
             async with asyncio.timeout(5):
-                await self.edge(scope, receive, send)
+                if rest := self.edge.answer(exchange):
+                    await rest
         self.lines += lines
-        if not sent:
-            return Sent()
-        start, *rest = sent
-        body = b"".join(message["body"] for message in rest)
-        return Sent(start["status"], tuple(start["headers"]), body)
 
     def counted(self) -> dict[str, int]:
         """`source|outcome|reason` of every request so far."""
         counts = self.counters._counts.items()
         return {name.removeprefix("requests|"): n for name, n in counts if name.startswith("requests|")}
-
-
-def chunk(body: bytes, *, more: bool = False) -> dict[str, Any]:
-    return {"type": "http.request", "body": body, "more_body": more}
-
-
-GONE = {"type": "http.disconnect"}

@@ -1,8 +1,6 @@
 """Bodies are bounded one by one, and all that are held at once together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,36 +8,42 @@ from hypothesis import strategies as st
 
 from gateway.adapters.http.bodies import BodyRefused, InFlight
 from gateway.adapters.http.edge import Limits
+from gateway.adapters.http.exchange import Exchange
 from gateway.core.outcomes import Outcome
 from gateway.core.request import Headers
-from tests.adapters.edge_rig import GONE, Rig, chunk
-
-Receive = Callable[[], Any]
+from tests.adapters.edge_rig import END, GONE, Caller, Rig
 
 
-def receiving(*messages: Any) -> Receive:
-    async def each() -> AsyncIterator[Any]:
-        for message in messages:
-            yield message
-        await asyncio.Event().wait()
-
-    messages_left = each()
-    return lambda: anext(messages_left)
+def coming(*pieces: bytes | str) -> Exchange:
+    """A request whose body comes so."""
+    caller = Caller(iter(pieces), None, [])
+    caller.exchange = Exchange(caller, "POST", "/", b"", Headers())
+    return caller.exchange
 
 
-def refused(bodies: InFlight, *messages: Any, most: int = 100, together: int = 100) -> Outcome:
+def refused(bodies: InFlight, *pieces: bytes | str, most: int = 100, together: int = 100) -> Outcome:
     with pytest.raises(BodyRefused) as caught:
-        asyncio.run(bodies.read(receiving(*messages), Headers(), most, together))
+        asyncio.run(bodies.read(coming(*pieces), most, together))
     return caught.value.outcome
 
 
 def test_what_is_held_counts_until_it_is_given_back() -> None:
     bodies = InFlight()
-    body = asyncio.run(bodies.read(receiving(chunk(b"12345")), Headers(), 100, 8))
+    body = asyncio.run(bodies.read(coming(b"12345", END), 100, 8))
     assert (body, bodies.held) == (b"12345", 5)
-    assert refused(bodies, chunk(b"1234"), together=8) is Outcome.OVERLOADED
+    assert refused(bodies, b"1234", END, together=8) is Outcome.OVERLOADED
     bodies.give(len(body))
-    assert asyncio.run(bodies.read(receiving(chunk(b"12345678")), Headers(), 100, 8)) == b"12345678"
+    assert asyncio.run(bodies.read(coming(b"12345678", END), 100, 8)) == b"12345678"
+
+
+def test_what_is_here_at_once_counts_too() -> None:
+    bodies = InFlight()
+    assert bodies.take(b"12345", 5, 8) == b"12345"
+    with pytest.raises(BodyRefused, match="overloaded"):
+        bodies.take(b"1234", 5, 8)
+    with pytest.raises(BodyRefused, match="body_too_large"):
+        bodies.take(b"12", 1, 8)
+    assert bodies.held == 5
 
 
 def test_what_there_is_no_room_for_is_refused_before_it_is_read() -> None:
@@ -48,14 +52,15 @@ def test_what_there_is_no_room_for_is_refused_before_it_is_read() -> None:
     assert (sent.status, "body" in rig.asked) == (503, False)
 
 
-@given(st.lists(st.binary(max_size=30), max_size=6), st.sampled_from(["gone", "large", "full"]))
+@given(
+    st.lists(st.binary(min_size=1, max_size=30), max_size=6), st.sampled_from(["gone", "large", "full"])
+)
 def test_a_body_that_is_refused_holds_nothing(chunks: list[bytes], end: str) -> None:
     bodies = InFlight()
-    messages = [chunk(each, more=True) for each in chunks]
-    last = GONE if end == "gone" else chunk(bytes(200), more=True)
+    last = GONE if end == "gone" else bytes(200)
     outcome = refused(
         bodies,
-        *messages,
+        *chunks,
         last,
         most=190 if end == "large" else 1000,
         together=190 if end == "full" else 1000,
@@ -76,7 +81,7 @@ def test_a_body_that_stops_coming_holds_nothing_after_its_deadline() -> None:
         bodies = InFlight()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await bodies.read(receiving(chunk(b"12345", more=True)), Headers(), 100, 100)
+                await bodies.read(coming(b"12345"), 100, 100)
         return bodies.held
 
     assert asyncio.run(main()) == 0

@@ -1,7 +1,8 @@
 """The crowd: room for so many connections; who keeps us waiting gives way, who is answered never."""
 
 import resource
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,13 @@ class Connection:
     crowd: Crowd
     waits: bool = True
     dropped: bool = False
+    judged_at: list[float] = field(default_factory=list)
 
     def drop(self) -> None:
         self.dropped = True
+
+    def judge(self, now: float) -> None:
+        self.judged_at.append(now)
 
 
 def joined(crowd: Crowd, *names: str, waits: bool = True) -> list[Connection]:
@@ -79,6 +84,40 @@ def test_there_are_never_more_than_there_is_room_for_while_any_waits(
         kept = [member for member in members if not member.dropped]
         assert len(crowd) == len(kept)
         assert len(kept) <= most or not any(member.waits for member in kept[:-1])
+
+
+@dataclass
+class Loop:
+    """Whose timers are run by hand, one second later each."""
+
+    timers: list[tuple[Any, ...]] = field(default_factory=list)
+    now: float = 100.0
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, *call: Any) -> None:
+        self.timers.append(call)
+
+    def turn(self) -> None:
+        self.now += 1
+        call, *arguments = self.timers.pop()
+        call(*arguments)
+
+
+def test_every_member_is_judged_once_a_second_by_one_timer_that_ends_with_the_last_one() -> None:
+    crowd, loop = Crowd(10), Loop()
+    members = joined(crowd, *"abc")
+    crowd.answered(members[1])
+    for _ in members:
+        crowd.keep_watch(loop)  # type: ignore[arg-type]  # as much of one as is needed
+    loop.turn()
+    loop.turn()
+    assert [each.judged_at for each in members] == [[101.0, 102.0]] * 3
+    for each in members:
+        crowd.leave(each)
+    loop.turn()
+    assert loop.timers == []
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_may_be() -> None:

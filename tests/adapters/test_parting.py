@@ -11,8 +11,10 @@ import pytest
 
 from gateway.adapters.http import parting
 from gateway.adapters.http import server as module
+from gateway.adapters.http.exchange import Exchange
 from gateway.adapters.http.listening import bind
 from gateway.adapters.http.parting import Server
+from gateway.adapters.http.responses import Response
 from gateway.adapters.http.server import end, uvicorn_server
 from gateway.settings import ServerSettings
 
@@ -25,10 +27,26 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+class Edge:
+    """Answers the same, below ASGI."""
+
+    def answer(self, exchange: Exchange) -> None:
+        exchange.answer(Response(200, ((b"content-length", b"2"),), b"ok"))
+
+
+OPTIONS: dict[str, Any] = {}
+
+
+@pytest.fixture(params=[None, Edge()], ids=["by ASGI", "below ASGI"], autouse=True)
+def edge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test is held by both kinds of server."""
+    monkeypatch.setitem(OPTIONS, "edge", request.param)
+
+
 @asynccontextmanager
 async def serving(grace: str = "5s") -> AsyncIterator[tuple[Server, tuple[str, int]]]:
     """Takes connections; its own loop never stops it."""
-    server = uvicorn_server(answer, ServerSettings.model_validate({"grace": grace}))
+    server = uvicorn_server(answer, ServerSettings.model_validate({"grace": grace}), **OPTIONS)
     sock = bind("127.0.0.1", 0)
     address = sock.getsockname()
     task = asyncio.create_task(server.serve([sock]))

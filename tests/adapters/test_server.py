@@ -12,6 +12,7 @@ from gateway.adapters.http import supervisor
 from gateway.adapters.http.heads import BoundedHeads
 from gateway.adapters.http.listening import bind
 from gateway.adapters.http.server import Parts, uvicorn_server
+from gateway.adapters.http.wire import Wire
 from gateway.application import Application
 from gateway.configuration import Config
 from gateway.settings import ServerSettings, Settings
@@ -25,6 +26,14 @@ def test_requests_are_parsed_by_the_strict_parser_with_bounded_heads() -> None:
     protocol = config_of(max_header_bytes="10KB", body_deadline="3s").http
     assert protocol.func is BoundedHeads
     assert (protocol.keywords["most"], protocol.keywords["seconds"]) == (20_000, 3.0)
+
+
+def test_an_edge_is_served_below_asgi_with_the_same_bounds() -> None:
+    edge: Any = object()
+    settings = ServerSettings.model_validate({"body_deadline": "3s"})
+    protocol: Any = uvicorn_server(None, settings, edge=edge).config.http
+    assert (protocol.func, protocol.keywords["edge"]) == (Wire, edge)
+    assert (protocol.keywords["most"], protocol.keywords["seconds"]) == (65_536, 3.0)
 
 
 def test_nothing_that_a_caller_says_about_proxies_is_believed() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.addresses import (
     AllowedAddresses,
-    client_address,
+    caller_of,
     flood_key,
     parse_address,
     parse_network,
@@ -72,7 +72,7 @@ CHAINS: list[tuple[int, list[bytes], str | None]] = [
 def test_counts_trusted_proxies_from_the_right(
     proxies: int, lines: list[bytes], expected: str | None
 ) -> None:
-    assert client_address(PEER, lines, proxies) == (ip_address(expected) if expected else None)
+    assert caller_of(PEER, lines, proxies).address == (ip_address(expected) if expected else None)
 
 
 @given(
@@ -82,8 +82,8 @@ def test_counts_trusted_proxies_from_the_right(
 def test_nothing_that_the_caller_prepends_changes_who_called(
     appended: list[bytes], claimed: list[bytes]
 ) -> None:
-    honest = client_address(PEER, [b", ".join(appended)], len(appended))
-    lied = client_address(PEER, [*claimed, b", ".join(appended)], len(appended))
+    honest = caller_of(PEER, [b", ".join(appended)], len(appended))
+    lied = caller_of(PEER, [*claimed, b", ".join(appended)], len(appended))
     assert lied == honest
 
 
@@ -102,7 +102,7 @@ def test_nothing_that_the_caller_prepends_changes_who_called(
 def test_the_peer_itself_may_be_unknown(
     peer: str | None, expected: IPv4Address | IPv6Address | None
 ) -> None:
-    assert client_address(peer, [], 0) == expected
+    assert caller_of(peer, [], 0).address == expected
 
 
 def allowed(*networks: str) -> AllowedAddresses:

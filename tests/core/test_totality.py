@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.catalogue import load_preset, preset_names
-from gateway.core.addresses import client_address, flood_key, parse_address
+from gateway.core.addresses import caller_of, flood_key, parse_address
 from gateway.core.event import Event, event_of
 from gateway.core.fields import LOOKUPS, Fields, parse_form, parse_json
 from gateway.core.handshake import Condition, Handshake, Proof, answer
@@ -238,7 +238,7 @@ addresses = st.one_of(
     st.integers(0, 16),
 )
 def test_finding_the_client_never_raises(peer: str | None, forwarded: list[bytes], hops: int) -> None:
-    address = client_address(peer, forwarded, hops)
+    address = caller_of(peer, forwarded, hops).address
     assert address is None or parse_address(str(address)) == address
     assert flood_key(address)
 

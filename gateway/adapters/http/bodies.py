@@ -1,13 +1,12 @@
 """Reading a body: raw, bounded by itself, and bounded together with all others that are held now."""
 
-from typing import Any
-
+from gateway.adapters.http.exchange import Disconnected, Exchange
 from gateway.core.outcomes import Outcome
-from gateway.core.request import Headers
 
 
 class BodyRefused(Exception):  # noqa: N818 - carries an outcome
     def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
         self.outcome = outcome
 
 
@@ -25,35 +24,39 @@ class InFlight:
         """Back: the request has been answered."""
         self.held -= size
 
-    async def read(self, receive: Any, headers: Headers, most: int, together: int) -> bytes:
+    def take(self, body: bytes, most: int, together: int) -> bytes:
+        """A body that is all here: as long as was declared, the parser has seen to that. As `read`."""
+        size = len(body)
+        self._check(size, size, most, together)
+        self.held += size
+        return body
+
+    async def read(self, exchange: Exchange, most: int, together: int) -> bytes:
         """The raw body, of at most `most` bytes; it counts until it is given back.
 
         Raises BodyRefused: it is too large, `together` would be passed, or the caller went away.
         """
-        declared = headers.one(b"content-length")
+        declared = exchange.headers.one(b"content-length")
         announced = int(declared[:20]) if declared and declared.isdigit() else 0
-        if announced > most:
-            raise BodyRefused(Outcome.BODY_TOO_LARGE)
-        if self.held + announced > together:  # before the first byte of it is read
-            raise BodyRefused(Outcome.OVERLOADED)
-        chunks: list[bytes] = []
+        self._check(announced, announced, most, together)  # before the first byte of it is read
+        pieces: list[bytes] = []
         size = 0
         try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise BodyRefused(Outcome.DISCONNECTED)
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                self.held += len(chunk)
-                if size > most:
-                    raise BodyRefused(Outcome.BODY_TOO_LARGE)
-                if self.held > together:
-                    raise BodyRefused(Outcome.OVERLOADED)
-                if chunk:
-                    chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        except BaseException:  # also the deadline's
+            while piece := await exchange.piece():
+                size += len(piece)
+                self.held += len(piece)
+                self._check(size, 0, most, together)
+                pieces.append(piece)
+        except BaseException as error:  # also the deadline's
             self.held -= size
+            if isinstance(error, Disconnected):
+                raise BodyRefused(Outcome.DISCONNECTED) from error
             raise
+        return b"".join(pieces)
+
+    def _check(self, size: int, more: int, most: int, together: int) -> None:
+        """`more` bytes are not counted yet."""
+        if size > most:
+            raise BodyRefused(Outcome.BODY_TOO_LARGE)
+        if self.held + more > together:
+            raise BodyRefused(Outcome.OVERLOADED)

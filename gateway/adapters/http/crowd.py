@@ -4,12 +4,14 @@ A connection is cheap to open and to hold, for whoever wants to keep others out.
 not: without any left nobody is let in, nothing reaches Redis, and nothing is written to disk.
 """
 
+import asyncio
 import resource
 from collections import OrderedDict
 from typing import Final, Protocol
 
 from gateway.logs import LineBudget, logger
 
+LOOK_SECONDS: Final = 1.0
 OWN_FILES: Final = 128  # for Redis, the spool, logs, the admin side, what is being opened
 
 
@@ -20,6 +22,9 @@ class Member(Protocol):
 
     def drop(self) -> None:
         """Closes the connection, without an answer."""
+
+    def judge(self, now: float) -> None:
+        """Closes it, if it has kept us waiting for too long. `now`: of the event loop's clock."""
 
 
 class Crowd:
@@ -33,6 +38,7 @@ class Crowd:
         self._new: OrderedDict[Member, None] = OrderedDict()
         self._answered: OrderedDict[Member, None] = OrderedDict()
         self._lines = LineBudget(per_second=1)
+        self._watched = False
 
     @classmethod
     def within_file_limit(cls, most: int) -> "Crowd":
@@ -62,6 +68,21 @@ class Crowd:
     def leave(self, member: Member) -> None:
         self._new.pop(member, None)
         self._answered.pop(member, None)
+
+    def keep_watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Judges every member once a second, while there are any: a timer for each would be set and
+        cancelled with each connection, and with each request on it."""
+        if not self._watched:
+            self._watched = True
+            loop.call_later(LOOK_SECONDS, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for member in (*self._new, *self._answered):
+            member.judge(now)
+        self._watched = False
+        if len(self):
+            self.keep_watch(loop)
 
     def _make_room(self) -> None:
         member = _longest_waiting(self._new) or _longest_waiting(self._answered)

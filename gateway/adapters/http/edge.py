@@ -1,42 +1,30 @@
-"""The edge: the ASGI app that providers call.
+"""The edge: what every request of a provider meets before the flow, and the way back to its answer.
 
-Known paths are answered by a raw ASGI callable; Starlette serves the health checks beside it. Its
-request and response objects cost about 50 µs a request here, more than verifying a signature does.
+Up to the ledger nothing waits where nobody has to be asked: a refused request is answered before its
+connection reads on, without a task of its own.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.adapters.http.bodies import BodyRefused, InFlight
+from gateway.adapters.http.exchange import Exchange
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.limiters import FloodGuard
+from gateway.adapters.http.notes import Notes
 from gateway.adapters.http.responses import respond
-from gateway.core.addresses import client_address, flood_key
+from gateway.core.addresses import caller_of
 from gateway.core.outcomes import Outcome, Overload, Refusal
-from gateway.core.request import Headers, InboundRequest
+from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 from gateway.deadlines import within
-from gateway.ingest import Ending, Ingest
-from gateway.logs import LineBudget, line_writer, logger, place_of
+from gateway.ingest import Ending, Ingest, Step
+from gateway.logs import logger, place_of
 
-HEALTH_PATHS: Final = ("/livez", "/readyz")
-# Anybody can cause these at will: counted always, logged a few a second.
-CHEAP: Final = frozenset(
-    {
-        Outcome.REFUSED,
-        Outcome.FLOODED,
-        Outcome.METHOD_NOT_ALLOWED,
-        Outcome.HEADERS_TOO_LARGE,
-        Outcome.BODY_TOO_LARGE,
-        Outcome.BODY_TIMEOUT,
-        Outcome.DISCONNECTED,
-        Outcome.OVERLOADED,
-        Outcome.HANDSHAKE,
-    }
-)
+UNKNOWN: Final = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,123 +57,132 @@ class Deployment:
         self.limits = limits
 
 
+class Case(NamedTuple):
+    """A request with what it meets, and when it came (`time.perf_counter`)."""
+
+    exchange: Exchange
+    source: Source
+    deployment: Deployment
+    started: float
+
+
 class Edge:
-    """`health` is the ASGI app for everything that is no webhook. `clock` gives Unix seconds."""
+    """`clock` gives Unix seconds."""
 
     def __init__(
         self,
         deployment: Deployment,
-        health: Any,
         lasting: Lasting,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.deployment = deployment
-        self._health = health
-        self._counters = lasting.counters
-        self._secret_use = lasting.secret_use
+        self._notes = Notes(lasting)
         self._clock = clock
-        self._log = logger()
-        self._line = line_writer()
-        self._refused_lines = LineBudget()
         self._bodies = InFlight()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
-            await self._health(scope, receive, send)
-            return
+    def answer(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Answers at once where nobody has to be waited for. Else gives what a task has to await; where
+        that is cancelled, the caller is told to come again."""
         started = time.perf_counter()
         deployment = self.deployment
         # An unknown path meets a source with a secret nobody has: same steps, same time, same 401.
-        source = deployment.by_path.get(scope["path"], deployment.decoy)
-        size = 0
+        source = deployment.by_path.get(exchange.path, deployment.decoy)
+        case = Case(exchange, source, deployment, started)
         try:
-            request, ending = await self._admit(scope, receive, source, deployment)
-            size = len(request.body) if request else 0
-            if request and ending is None:
-                ending = await deployment.ingest.receive(request, source)
+            step = self._met(case)
+        except Exception as error:
+            step = _failed(error)
+        if not isinstance(step, Ending):
+            return self._awaited(case, step)
+        self._end(case, step)
+        return None
+
+    async def _awaited(self, case: Case, step: Awaitable[Ending]) -> None:
+        try:
+            ending = await step
         except asyncio.CancelledError:  # the grace after SIGTERM is over: it may or may not be stored
             ending = Ending(Outcome.UNAVAILABLE)
-        except Exception as error:  # a bug of ours: the caller gets a plain 500, the log says where
-            self._log.error("request.failed", error=type(error).__name__, where=place_of(error))
-            ending = Ending(Outcome.INTERNAL_ERROR)
-        if source is deployment.decoy and ending and ending.outcome is Outcome.REFUSED:
-            ending = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
-        assert ending is not None
-        try:
-            response = respond(ending, source)
-            if ending.outcome is not Outcome.DISCONNECTED:
-                await response.send(send)
-        finally:
-            self._bodies.give(size)
-        name = "" if source is deployment.decoy else source.name
-        if ending.key_index is not None and ending.key_index < len(source.secrets):
-            self._secret_use.count(name, source.secrets[ending.key_index])
-        self._note(name, ending, response.status, size, time.perf_counter() - started)
+        except Exception as error:
+            ending = _failed(error)
+        self._end(case, ending)
 
-    async def _admit(
-        self, scope: Any, receive: Any, source: Source, deployment: Deployment
-    ) -> tuple[InboundRequest | None, Ending | None]:
-        """Steps 1 to 3: everything that needs no proof. A request, or how it ended here."""
-        if scope["method"] not in source.methods:
-            return None, Ending(Outcome.METHOD_NOT_ALLOWED)
-        raw = scope["headers"]
-        limits = deployment.limits
-        if len(raw) > limits.max_headers or _head_size(scope) > limits.max_header_bytes:
-            return None, Ending(Outcome.HEADERS_TOO_LARGE)
-        headers = Headers(tuple(raw))
-        peer = scope["client"][0] if scope.get("client") else None
-        address = client_address(peer, headers.all(b"x-forwarded-for"), source.trusted_proxies)
-        if refusal := source.allowed.refuse(address):
-            return None, Ending(Outcome.REFUSED, refusal=refusal)
-        if (retry_after := deployment.flood.hit(flood_key(address))) is not None:
-            return None, Ending(Outcome.FLOODED, retry_after=retry_after)
+    def _met(self, case: Case) -> Step:
+        """Steps 1 to 3: everything that needs no proof; then the flow."""
+        exchange, source, limits = case.exchange, case.source, case.deployment.limits
+        if exchange.method not in source.methods:
+            return Ending(Outcome.METHOD_NOT_ALLOWED)
+        headers = exchange.headers
+        if len(headers.raw) > limits.max_headers or _head_size(exchange) > limits.max_header_bytes:
+            return Ending(Outcome.HEADERS_TOO_LARGE)
+        forwarded = headers.all(b"x-forwarded-for")
+        caller = caller_of(exchange.peer, forwarded, source.trusted_proxies)
+        if refusal := source.allowed.refuse(caller.address):
+            return Ending(Outcome.REFUSED, refusal=refusal)
+        if (retry_after := case.deployment.flood.hit(caller.flood_key)) is not None:
+            return Ending(Outcome.FLOODED, retry_after=retry_after)
+        if (body := exchange.whole()) is None:
+            return self._read(case, caller.text)
+        try:
+            self._bodies.take(body, source.max_body, limits.max_in_flight)
+        except BodyRefused as refused:
+            return _no_body(refused)
+        return self._received(case, caller.text, body)
+
+    async def _read(self, case: Case, client: str | None) -> Ending:
+        """The body of a request that was not whole when its head was."""
+        limits = case.deployment.limits
         try:
             with within(limits.body_deadline):
-                body = await self._bodies.read(receive, headers, source.max_body, limits.max_in_flight)
+                body = await self._bodies.read(
+                    case.exchange, case.source.max_body, limits.max_in_flight
+                )
         except TimeoutError:
-            return None, Ending(Outcome.BODY_TIMEOUT)
+            return Ending(Outcome.BODY_TIMEOUT)
         except BodyRefused as refused:
-            overload = Overload.BODIES_HELD if refused.outcome is Outcome.OVERLOADED else None
-            return None, Ending(refused.outcome, overload=overload)
+            return _no_body(refused)
+        step = self._received(case, client, body)
+        return step if isinstance(step, Ending) else await step
+
+    def _received(self, case: Case, client: str | None, body: bytes) -> Step:
+        exchange, source = case.exchange, case.source
+        exchange.size = len(body)
         request = InboundRequest(
-            scope["method"],
-            scope["path"],
-            scope["query_string"],
-            headers,
+            exchange.method,
+            exchange.path,
+            exchange.query,
+            exchange.headers,
             body,
-            str(address) if address else None,
+            client,
             self._clock(),
             source.url,
         )
-        return request, None
+        return case.deployment.ingest.meet(request, source)
 
-    def _note(self, source: str, ending: Ending, status: int, size: int, seconds: float) -> None:
-        """The one line and the one count of this request."""
-        reason = ending.reason
-        self._counters.request(source, ending.outcome, reason, seconds)
-        event = ending.event
-        left_out = self._refused_lines.take() if ending.outcome in CHEAP else 0
-        if left_out is None:
-            return
-        level = self._log.error if ending.outcome.ours else self._line
-        level(
-            f"request.{ending.outcome}",
-            source=source or None,
-            reason=reason or None,
-            status=status,
-            event_id=event.id if event else None,
-            event_type=event.type if event else None,
-            provider_id=event.provider_id if event else None,
-            count=len(ending.events) if len(ending.events) > 1 else None,
-            filtered=list(ending.filtered) or None,
-            key=ending.key_index,
-            bytes=size,
-            ms=round(seconds * 1000, 2),
-            left_out=left_out or None,
-        )
+    def _end(self, case: Case, ending: Ending) -> None:
+        exchange, source = case.exchange, case.source
+        known = source is not case.deployment.decoy
+        if not known and ending.outcome is Outcome.REFUSED:
+            ending = UNKNOWN
+        self._bodies.give(exchange.size)
+        response = respond(ending, source)
+        if ending.outcome is not Outcome.DISCONNECTED:
+            exchange.answer(response)
+        seconds = time.perf_counter() - case.started
+        self._notes.take(source if known else None, ending, response.status, exchange.size, seconds)
 
 
-def _head_size(scope: Any) -> int:
+def _failed(error: Exception) -> Ending:
+    """A bug of ours: the caller gets a plain 500, the log says where."""
+    logger().error("request.failed", error=type(error).__name__, where=place_of(error))
+    return Ending(Outcome.INTERNAL_ERROR)
+
+
+def _no_body(refused: BodyRefused) -> Ending:
+    overload = Overload.BODIES_HELD if refused.outcome is Outcome.OVERLOADED else None
+    return Ending(refused.outcome, overload=overload)
+
+
+def _head_size(exchange: Exchange) -> int:
     """Bytes of the URL and of all header fields."""
-    fields = sum([len(name) + len(value) for name, value in scope["headers"]])
-    return fields + len(scope["path"]) + len(scope["query_string"])
+    fields = sum([len(name) + len(value) for name, value in exchange.headers.raw])
+    return fields + len(exchange.path) + len(exchange.query)

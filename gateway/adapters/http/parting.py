@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.server import ServerState
 
 TICK_SECONDS: Final = 0.02
 FRESH_SECONDS: Final = 2.0
@@ -31,27 +32,17 @@ class Phase(Enum):
 
 
 def phase_of(connection: Any) -> Phase:
-    """By what uvicorn notes of it: a scope from the first byte, its method once the head is whole."""
     if connection.cycle is not None and not connection.cycle.response_complete:
         return Phase.OPEN
-    if connection.scope is None:
+    if connection.fresh:
         return Phase.FRESH
-    return Phase.IDLE if "method" in connection.scope else Phase.ARRIVING
+    return Phase.ARRIVING if connection.in_head else Phase.IDLE
 
 
-def closing(app: Any) -> Any:
-    """`app`, whose every answer is the last one on its connection."""
+class State(ServerState):
+    """What uvicorn's connections share. `parting`: every answer is the last one on its connection."""
 
-    async def last(scope: Any, receive: Any, send: Any) -> None:
-        async def send_last(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                kept = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
-                message = {**message, "headers": [*kept, (b"connection", b"close")]}
-            await send(message)
-
-        await app(scope, receive, send_last)
-
-    return last
+    parting = False
 
 
 class Server(uvicorn.Server):
@@ -62,11 +53,11 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, grace: float) -> None:
         super().__init__(config)
+        self.server_state: State = State()
         self.grace = grace
         self.serving = asyncio.Event()
         self.handed_on = False
         """Whether a successor serves: nobody waits for us, and idle connections may stay a while."""
-        self._parting = False
         self._spares: list[socket.socket] = []
 
     @contextlib.contextmanager
@@ -80,12 +71,10 @@ class Server(uvicorn.Server):
 
     def part(self) -> None:
         """From now on each answer ends its connection; new ones are still taken."""
-        if self._parting or not self.serving.is_set():
+        if self.server_state.parting or not self.serving.is_set():
             return
-        self._parting = True
-        self.config.loaded_app = closing(self.config.loaded_app)
+        self.server_state.parting = True
         for connection in self._connections():
-            connection.app = self.config.loaded_app
             if connection.cycle is not None:
                 connection.cycle.keep_alive = False
 
@@ -142,6 +131,7 @@ class Server(uvicorn.Server):
 
     async def _break_off(self) -> None:
         """The edge answers 503 where it is cancelled."""
+        await asyncio.sleep(0)  # what has not begun yet could not answer anything
         tasks = set(self.server_state.tasks)
         for task in tasks:
             task.cancel()

@@ -6,9 +6,12 @@ endpoint on a 401, 403, 404 or 410, and drop the event on any 4xx.
 
 import math
 import random
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
 
 from gateway.core.outcomes import Outcome
 from gateway.core.reply import Reply
@@ -49,21 +52,53 @@ AWAY: Final = frozenset({Outcome.OVERLOADED, Outcome.UNAVAILABLE})
 NO_CONTENT: Final = 204
 
 
+# Two readers could take a line break for the end of a header, and a second length for the right one.
+NAME: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+VALUE: Final = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
+FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+Pair = tuple[bytes, bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+    """An answer, put together once however often it is sent. `closes`: nothing follows it."""
 
-    async def send(self, send: Any) -> None:
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.body})
+    status: int
+    headers: tuple[Pair, ...]
+    body: bytes
+    closes: bool = field(init=False, repr=False)
+    _whole: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        says = b",".join(value for name, value in self.headers if name == b"connection")
+        object.__setattr__(self, "closes", b"close" in says.lower())
+        object.__setattr__(self, "_whole", self._built(self.body))
+
+    def wire(self, *, last: bool = False, bare: bool = False) -> bytes:
+        """Its bytes. `last` on its connection, whether or not it says so itself; `bare`: of a HEAD."""
+        if last is self.closes and not bare:
+            return self._whole
+        close = b"connection: close\r\n" if last and not self.closes else b""
+        return self._built(b"" if bare else self.body, close)
+
+    def _built(self, body: bytes, more: bytes = b"") -> bytes:
+        lines = [b"%b: %b\r\n" % pair for pair in self.headers]
+        return b"".join((_status_line(self.status), *lines, more, b"\r\n", body))
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:  # a number without a name
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
 
 
 def respond(ending: Ending, source: Source) -> Response:
     """The answer to one request."""
     if ending.outcome in NEGATIVE:
-        return _negative(ending)
+        return _negative(ending.outcome, _retry_after(ending))
     answer = source.acknowledgement
     # What could not be echoed leaves the status, which is what every sender looks at.
     plain = answer if isinstance(answer, Reply) else Reply(answer.status)
@@ -72,27 +107,43 @@ def respond(ending: Ending, source: Source) -> Response:
 
 @lru_cache(maxsize=1024)  # a source's own is one value; what echoes a request is another each time
 def _positive(reply: Reply) -> Response:
-    own = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    own = _harmless(reply.headers)
     if reply.status == NO_CONTENT:  # no body and no length: what follows is the next answer
         return Response(reply.status, own, b"")
-    headers = [(b"content-length", str(len(reply.body)).encode()), *own]
-    if reply.body:
-        headers.append((b"content-type", reply.content_type.encode("latin-1", "replace")))
-        headers.append((b"x-content-type-options", b"nosniff"))
-    return Response(reply.status, headers, reply.body)
+    length = (b"content-length", b"%d" % len(reply.body))
+    type_ = (("content-type", reply.content_type), ("x-content-type-options", "nosniff"))
+    return Response(reply.status, (length, *own, *(_harmless(type_) if reply.body else ())), reply.body)
 
 
-def _negative(ending: Ending) -> Response:
-    status, body = NEGATIVE[ending.outcome]
+def _harmless(headers: Iterable[tuple[str, str]]) -> tuple[Pair, ...]:
+    """Without what could end a header or an answer early, such as a line break in an operator's file:
+    the status still says what senders look at."""
+    pairs = [(name.lower().encode(), value.encode("utf-8", "replace")) for name, value in headers]
+    return tuple(
+        (name, value)
+        for name, value in pairs
+        if NAME.fullmatch(name) and VALUE.fullmatch(value) and name not in FRAMING
+    )
+
+
+def _retry_after(ending: Ending) -> int | None:
+    """In whole seconds."""
+    if ending.retry_after is None and ending.outcome not in AWAY:
+        return None
+    return math.ceil(ending.retry_after or random.uniform(*UNAVAILABLE_RETRY_SECONDS))
+
+
+@lru_cache(maxsize=1024)
+def _negative(outcome: Outcome, retry_after: int | None) -> Response:
+    status, body = NEGATIVE[outcome]
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    if ending.outcome is Outcome.METHOD_NOT_ALLOWED:
+    if outcome is Outcome.METHOD_NOT_ALLOWED:
         headers.append((b"allow", b"POST"))
-    if ending.outcome in AWAY or ending.retry_after is not None:
-        seconds = ending.retry_after or random.uniform(*UNAVAILABLE_RETRY_SECONDS)
-        headers.append((b"retry-after", str(math.ceil(seconds)).encode()))
-    if ending.outcome in CLOSING:
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if outcome in CLOSING:
         headers.append((b"connection", b"close"))
-    return Response(status, headers, body)
+    return Response(status, tuple(headers), body)

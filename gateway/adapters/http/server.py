@@ -27,6 +27,7 @@ from gateway.adapters.http.listening import tell_ready
 from gateway.adapters.http.parting import Server
 from gateway.adapters.http.service_manager import notify
 from gateway.adapters.http.succession import Succession
+from gateway.adapters.http.wire import Wire
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.marker import Marker
 from gateway.adapters.ledger.redis_clients import async_client
@@ -97,8 +98,8 @@ async def _serve(
         marker=Marker(client, lasting.names),
     )
     state = {"app": parts.app}
-    edge = Edge(parts.build(parts.app, parts.url, lasting), health_app(readiness), lasting)
-    servers = [uvicorn_server(edge, settings.server)]
+    edge = Edge(parts.build(parts.app, parts.url, lasting), lasting)
+    servers = [uvicorn_server(health_app(readiness), settings.server, edge=edge)]
     sockets = [sock]
     if admin is not None:
         manage = admin_for(parts.app, client, readiness, lambda: state["app"])
@@ -162,16 +163,22 @@ def spools(app: Application) -> bool:
     return any(source.spool for source in app.config.sources)
 
 
-def uvicorn_server(app: Any, settings: ServerSettings, grace: float | None = None) -> Server:
-    """`grace` (default: the settings') is how long open requests may take once it is told to stop."""
+def uvicorn_server(
+    app: Any, settings: ServerSettings, grace: float | None = None, *, edge: Edge | None = None
+) -> Server:
+    """`grace` (default: the settings') is how long open requests may take once it is told to stop.
+
+    With an `edge`, everything but the health checks is its; else all goes to the ASGI `app`.
+    """
     # Twice the limit is only for memory's sake: the edge counts exactly, without the line ends.
     most = 2 * int(settings.max_header_bytes)
     crowd = Crowd.within_file_limit(settings.max_connections)
-    heads: Any = partial(BoundedHeads, most=most, seconds=settings.body_deadline, crowd=crowd)
+    protocol: Any = partial(Wire, edge=edge) if edge else BoundedHeads
+    protocol = partial(protocol, most=most, seconds=settings.body_deadline, crowd=crowd)
     return Server(
         uvicorn.Config(
             app,
-            http=heads,
+            http=protocol,
             ws="none",
             lifespan="off",
             access_log=False,
