@@ -1,8 +1,8 @@
 """`python -m tests.chaos.overload.trouble KIND PORT RATE`: makes one kind of trouble until SIGTERM.
 
 It yields to everybody (nice 10), for it shares the machine with what it troubles: what is measured is
-how the gateway copes, not how a scheduler divides two cores. It prints a word when it begins, and at its
-end what it was told.
+how the gateway copes, not how a scheduler divides two cores. It prints a word when it begins, and at
+its end what it was told.
 """
 
 import asyncio
