@@ -129,10 +129,7 @@ def _stored(
     due = look is not None and look - (FAR if look >= FAR else 0) <= now
     return Row(
         state,
-        int(attempts),
-        int(crashes),
-        int(own or 0),
-        int(fence),
+        *(int(each or 0) for each in (attempts, crashes, own, fence)),
         reason,
         lasting=timed and int(time) > now,
         given_up=state == "leased" and int(time) <= 0,
