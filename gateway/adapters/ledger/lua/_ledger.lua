@@ -13,7 +13,7 @@
 --        | ended (done, dead) | since when it stands in line (blocked);
 --     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
 --     Iv version (a kind and digits; only where a newer one may overtake it)
--- PREFIX:body:EVT      headers as JSON, a line end, the body; gone after the retention
+-- PREFIX:body:EVT      headers as HTTP has them, an empty line, the body; gone after the retention
 -- PREFIX:proof:PROOF   which event (the letters of its id) came with this signed content; lives as its record
 -- PREFIX:pending:SRC   open deliveries by when someone must look next; the blocked ones far ahead of all time
 -- PREFIX:dead:SRC      dead letters by when they died

@@ -13,7 +13,6 @@ write_though_memory_is_full()
 -- The usual end. What forget_look and forget_next_look do is done for all of a call together.
 local function done(id, number, delivery, source, queue, fence, lives)
   redis.call('HSET', event_key(id), number .. 's', 'done', number .. 't', now)
-  redis.call('HDEL', event_key(id), number .. 'q', number .. 'r', number .. 'o')
   zrem_later(prefix .. ':pending:' .. source, delivery)
   local job, next_job = delivery .. '-' .. fence, delivery .. '-' .. (fence + 1)
   if keep_books then
@@ -66,7 +65,8 @@ while i <= #ARGV do
   local id, number, delivery = parse(ARGV[i])
   local verdict, delay, reason, outcome = ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
   local record = event_key(id)
-  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 'e', number .. 'p', 'n', 'x', 'h', number .. 'k')
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 'e', number .. 'p', 'n', 'x', 'h', number .. 'k',
+    number .. 'r')
   local emitted = tonumber(ARGV[i + 8])
   if of[1] ~= 'leased' or of[2] ~= ARGV[i + 1] then
     replies[#replies + 1] = 'stale'
@@ -80,6 +80,8 @@ while i <= #ARGV do
     end
     if keep_books and verdict ~= 'done' then forget_look(delivery, queue, fence) end
     if verdict == 'done' then
+      -- Why it was put back, and the token of a stock worker's claim.
+      if of[9] or not keep_books then redis.call('HDEL', record, number .. 'r', number .. 'o') end
       done(id, number, delivery, source, queue, fence, {window, retention, of[5], of[6], of[7]})
       emit(i + 9, emitted, source, processor)
       if line then order().pass_turn(line, delivery) end
