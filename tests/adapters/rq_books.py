@@ -145,7 +145,6 @@ def assert_true(
 def _assert_readable(rig: Rig, found: Job, name: str, state: str) -> None:
     function = "gateway.jobs.again" if state == "failed" else "gateway.jobs.look"
     delivery = re.sub(r"^(dlv_[a-z2-7]+-\d+).*", r"\1", found.id)
-    short = delivery.removeprefix("dlv_")
-    assert (found.func_name, found.args, found.kwargs) == (function, [short], {})
+    assert (found.func_name, found.args, found.kwargs) == (function, [], {})
     assert (found.get_status(), found.origin, found.timeout) == (state, name, -1)
     assert found.description == rig.row(delivery).processor

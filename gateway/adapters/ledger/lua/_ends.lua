@@ -3,7 +3,7 @@
 -- A dead letter is a failed job for RQ's tools, under the delivery's own id; its Requeue is our replay.
 -- Without a `trace` what they show of the exception stays as it is.
 local function file_failed(delivery, queue, processor, trace)
-  write_job(delivery, queue, 'again', delivery, processor, 'failed')
+  write_job(delivery, queue, 'again', processor, 'failed')
   redis.call('HSET', rq .. ':job:' .. delivery, 'ended_at', stamp, 'failure_ttl', '-1')
   redis.call('ZADD', rq .. ':failed:' .. queue, NEVER + now / 1000, delivery)
   if not trace then return end

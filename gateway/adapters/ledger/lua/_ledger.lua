@@ -149,15 +149,13 @@ end
 
 local stamp = iso(now)
 
--- An RQ job that carries an id and nothing else. Nothing a sender wrote may stand in it: rq-dashboard
--- shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
--- A hash whose values have 64 bytes at most takes half the memory: hence the id without its first letters
--- (what all jobs have in common, their entry point knows), and a description without the id.
-local function write_job(job, queue, entry, delivery, processor, status)
+-- An RQ job whose id says all, and with what RQ and its tools can not do without. Nothing a sender wrote may stand
+-- in it: rq-dashboard shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
+-- A hash whose values have 64 bytes at most takes half the memory: hence a description without the id.
+local function write_job(job, queue, entry, processor, status)
   redis.call('HSET', rq .. ':job:' .. job,
     'created_at', stamp, 'origin', queue, 'status', status,
-    'data', '["gateway.jobs.' .. entry .. '",null,["' .. string.sub(delivery, 5) .. '"],{}]',
-    'description', string.sub(processor, 1, 64),
+    'data', '["gateway.jobs.' .. entry .. '",null,[],{}]', 'description', string.sub(processor, 1, 64),
     'timeout', '-1', 'result_ttl', '0')
 end
 
@@ -176,7 +174,7 @@ end
 -- that what RQ still has to write about the look before can not touch this one.
 local function ring(id, number, delivery, queue, processor, look)
   local job = delivery .. '-' .. look
-  write_job(job, queue, 'look', delivery, processor, 'queued')
+  write_job(job, queue, 'look', processor, 'queued')
   redis.call('HSET', event_key(id), number .. 'q', push(job, queue))
 end
 

@@ -53,7 +53,7 @@ local function storing()
         turn = turn + 4
       else
         zadd_later(prefix .. ':pending:' .. source, now + look_ms, first .. number)
-        write_job(first .. number .. '-1', queue, 'look', first .. number, processor, 'queued')
+        write_job(first .. number .. '-1', queue, 'look', processor, 'queued')
         add(number .. 'q', push(first .. number .. '-1', queue))
       end
       if many > most_put_off then

@@ -18,7 +18,7 @@ write_though_memory_is_full()
 
 local function mark_started(job, queue, delivery, processor, fence)
   if redis.call('EXISTS', rq .. ':job:' .. job) == 0 then
-    write_job(job, queue, 'look', delivery, processor, 'started')
+    write_job(job, queue, 'look', processor, 'started')
   end
   redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker)
   -- RQ's clean-up declares what has expired here abandoned; whether it is, our lease says.

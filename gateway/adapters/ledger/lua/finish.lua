@@ -30,7 +30,7 @@ local function wait(id, number, delivery, source, queue, processor, fence, delay
   redis.call('HSET', record, number .. 's', 'waiting', number .. 't', now + delay)
   redis.call('ZADD', prefix .. ':pending:' .. source, now + delay, delivery)
   local job = delivery .. '-' .. (fence + 1)
-  write_job(job, queue, 'look', delivery, processor, 'scheduled')
+  write_job(job, queue, 'look', processor, 'scheduled')
   -- Rounded up: RQ's scheduler, where one runs, must not ring before the time has come.
   redis.call('ZADD', rq .. ':scheduled:' .. queue, math.ceil((now + delay) / 1000), job)
 end
