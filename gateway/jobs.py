@@ -43,8 +43,8 @@ class ReplayRefused(Exception):  # noqa: N818 - an answer
 
 
 def look(short: str = "") -> None:
-    """The job of a delivery that is due: its id says which. In a job of the release before `short` does,
-    the id without `dlv_`."""
+    """The job of a delivery that is due: its id says which. In jobs of the release before `short` does:
+    the delivery's id without `dlv_`."""
     deliver(DELIVERY_PREFIX + short if short else _job().id)
 
 

@@ -170,8 +170,8 @@ class Rig:
         received, state, attempts, crashes, fence, time, processor, reason = (
             (field or b"").decode() for field in fields
         )
-        counts = (int(each or 0) for each in (attempts, crashes, fence))
-        return Row(state, *counts, int(time or received), processor, reason)
+        tried, crashed, given = (int(each or 0) for each in (attempts, crashes, fence))
+        return Row(state, tried, crashed, given, int(time or received), processor, reason)
 
     def queued(self, queue: str = "github") -> list[str]:
         return [job.decode() for job in self.raw("LRANGE", self.keys.queue(queue), 0, -1)]

@@ -22,7 +22,9 @@ def test_what_an_http_server_lets_through_takes_no_more_than_http_does() -> None
     assert pack([], b"{}") == b"\n\n{}"
 
 
-@pytest.mark.parametrize("odd", [(b"a", b"1\n2"), (b"a:b", b"c"), (b"[a", b"b"), (b"a\n", b""), (b"", b"")])
+@pytest.mark.parametrize(
+    "odd", [(b"a", b"1\n2"), (b"a:b", b"c"), (b"[a", b"b"), (b"a\n", b""), (b"", b"")]
+)
 def test_no_odd_header_is_taken_for_the_end_or_for_another(odd: tuple[bytes, bytes]) -> None:
     for headers in ([odd], [odd, (b"a", b"b")], [(b"a", b"b"), odd]):
         texts = tuple((name.decode(), value.decode()) for name, value in headers)

@@ -129,7 +129,10 @@ def _stored(
     due = look is not None and look - (FAR if look >= FAR else 0) <= now
     return Row(
         state,
-        *(int(each or 0) for each in (attempts, crashes, own, fence)),
+        int(attempts or 0),
+        int(crashes or 0),
+        int(own or 0),
+        int(fence or 0),
         reason,
         lasting=timed and int(time) > now,
         given_up=state == "leased" and int(time) <= 0,

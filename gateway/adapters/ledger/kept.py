@@ -24,7 +24,7 @@ def pack(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
 
 
 def unpack(kept: bytes) -> tuple[tuple[tuple[str, str], ...], bytes]:
-    """Headers and body. The release before this one kept all headers as JSON, which holds no line end."""
+    """Headers and body. The release before this one kept headers as JSON, in which no line ends."""
     if kept.startswith(JSON):
         text, _, body = kept.partition(b"\n")
         return tuple((name, value) for name, value in json.loads(text)), body

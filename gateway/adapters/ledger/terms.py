@@ -17,8 +17,7 @@ def pack(source: Source) -> str:
 
 def names(values: Sequence[Any]) -> tuple[str, str] | None:
     """Source and queue, from the values of FIELDS; None where there is no such event."""
-    packed, *apart = (None if value is None else value.decode() for value in values)
-    if packed is None:
-        return None if None in apart else (apart[0], apart[1])
-    source, queue, *_ = packed.split("|")
-    return source, queue or source
+    packed, source, queue = values
+    if packed:
+        source, queue, *_ = packed.split(b"|")
+    return None if source is None else (source.decode(), (queue or source).decode())
