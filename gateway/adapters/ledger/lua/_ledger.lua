@@ -54,11 +54,15 @@ local function body_key(id) return prefix .. ':body:' .. id end
 local function proof_key(proof) return prefix .. ':proof:' .. proof end
 
 -- Of field `e`: source, queue, dedup window, retention. It is one field because each costs bytes and time; events
--- of the release before have a field for each.
+-- of the release before have a field for each. Most events of one call have the same: it is taken apart once.
+local apart = {}
 local function terms(id, e)
   if not e then return unpack(redis.call('HMGET', event_key(id), 's', 'q', 'w', 'k')) end
-  local source, queue, window, retention = string.match(e, '^([^|]*)|([^|]*)|(%d+)|(%d+)$')
-  return source, queue == '' and source or queue, window, retention
+  if not apart[e] then
+    local source, queue, window, retention = string.match(e, '^([^|]*)|([^|]*)|(%d+)|(%d+)$')
+    apart[e] = {source, queue == '' and source or queue, window, retention}
+  end
+  return unpack(apart[e])
 end
 
 -- 'dlv_abc-2', or a job id 'dlv_abc-2-5', to event id, delivery number, delivery id, look (nil: no job id).
