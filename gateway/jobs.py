@@ -36,6 +36,9 @@ from gateway.wiring import Place, load_application
 
 PATIENCE_SECONDS: Final = 300.0
 PAUSE_SECONDS: Final = 1.0
+SHOWN_SECONDS: Final = (
+    86_400  # a look that has failed; of a delivery that is open the ledger forgets it sooner
+)
 
 
 class ReplayRefused(Exception):  # noqa: N818 - an answer
@@ -45,6 +48,7 @@ class ReplayRefused(Exception):  # noqa: N818 - an answer
 def look(short: str = "") -> None:
     """The job of a delivery that is due: its id says which. In jobs of the release before `short` does:
     the delivery's id without `dlv_`."""
+    _job().failure_ttl = SHOWN_SECONDS
     deliver(DELIVERY_PREFIX + short if short else _job().id)
 
 

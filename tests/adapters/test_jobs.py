@@ -329,3 +329,14 @@ def test_a_job_that_an_earlier_release_queued_is_run_by_this_one(
     queue.enqueue(f"gateway.jobs.{entry}", named, job_id=f"{a_delivery('1')}-1", result_ttl=0)
     stock(rig)
     assert [event.provider_id for event in seen] == ["1"]
+
+
+def test_a_look_that_fails_is_shown_for_a_day(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(delivery: str) -> None:
+        raise OSError(delivery)
+
+    monkeypatch.setattr(jobs, "deliver", fail)
+    rig.accept("1")
+    stock(rig)
+    score = rig.raw("ZSCORE", "rq:failed:github", f"{a_delivery()}-1")
+    assert 86_000 < score - rig.now() / 1000 <= 86_400

@@ -9,8 +9,8 @@
 --     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence (each 0 where it is not there),
 --     Iq ring number, Ir reason, Im how many of its crashes were surely its own,
 --     Io token and fence of a claim that may be repeated,
---     It since when due (pending; not there: since it was received) | lease ends (leased; 0: given up) | next attempt (waiting)
---        | ended (done, dead) | since when it stands in line (blocked);
+--     It since when due (pending; not there: since it was received) | lease ends (leased; 0: given up)
+--        | next attempt (waiting) | ended (done, dead) | since when it stands in line (blocked);
 --     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
 --     Iv version (a kind and digits; only where a newer one may overtake it)
 -- PREFIX:body:EVT      headers as HTTP has them, an empty line, the body; gone after the retention

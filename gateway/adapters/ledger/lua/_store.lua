@@ -30,7 +30,8 @@ local function storing()
     local id, e, proof, processors = ARGV[at], ARGV[at + 1], ARGV[at + 7], tonumber(ARGV[at + 8])
     local record, source, queue, window = event_key(id), terms(id, e)
     local first = 'dlv_' .. string.sub(id, 5) .. '-'
-    -- One command for all of it: a command costs far more than its arguments.
+    -- One command for all of it: a command costs far more than its arguments. By n, x and Is a gateway of the release
+    -- before, which may run beside this one, knows a repeat, and its sweeper what is open.
     local fields = {'HSET', record, 'e', e, 't', ARGV[at + 2], 'p', ARGV[at + 3], 'r', now,
       'z', ARGV[at + 6], 'n', processors}
     local many = #fields
