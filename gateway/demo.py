@@ -238,7 +238,7 @@ class Demo:
 
 
 def _state(record: dict[str, str], number: int) -> str:
-    state, attempts = record[f"{number}s"], int(record[f"{number}a"])
+    state, attempts = record[f"{number}s"], int(record.get(f"{number}a", 0))
     after = f" after {attempts} attempts" if attempts > 1 else ""
     reason = f": {record[f'{number}r']}" if state == "dead" else ""
     return f"{state}{reason}{after}"

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import get_current_job
+from rq.job import Job
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
@@ -35,24 +36,31 @@ from gateway.wiring import Place, load_application
 
 PATIENCE_SECONDS: Final = 300.0
 PAUSE_SECONDS: Final = 1.0
+SHOWN_SECONDS: Final = (
+    86_400  # a look that has failed; of a delivery that is open the ledger forgets it sooner
+)
 
 
 class ReplayRefused(Exception):  # noqa: N818 - an answer
     """The dead letter stays one."""
 
 
-def look(short: str) -> None:
-    """The job of a delivery that is due. `short` is its id without `dlv_`: a job is to be small."""
-    deliver(DELIVERY_PREFIX + short)
+def look(short: str = "") -> None:
+    """The job of a delivery that is due: its id says which. In jobs of the release before `short` does:
+    the delivery's id without `dlv_`."""
+    _job().failure_ttl = SHOWN_SECONDS
+    deliver(DELIVERY_PREFIX + short if short else _job().id)
 
 
-def again(short: str) -> None:
+def again(short: str = "") -> None:
     """The job of a dead letter, which runs when somebody presses Requeue."""
-    replay(DELIVERY_PREFIX + short)
+    replay(DELIVERY_PREFIX + short if short else _job().id)
 
 
 def deliver(delivery: str) -> None:
-    """Claims, runs and finishes one delivery; returns at once when there is nothing to do."""
+    """Claims, runs and finishes one delivery; returns at once when there is nothing to do.
+
+    `delivery`: its id, or that of a job for it."""
     app = _application()
     client, keys = _client(), Keys(app.prefix)
     worker = app.config.settings.worker
@@ -145,12 +153,16 @@ def _application() -> Application:
     return app
 
 
+def _job() -> Job:
+    job = get_current_job()
+    assert job is not None, "gateway.jobs runs inside an RQ worker only"
+    return job
+
+
 @cache
 def _client() -> "Redis":
     """The server that the job came from, whatever REDIS_URL says here. Commands are never repeated
     silently: claim and finish would look as if somebody else had done them."""
-    job = get_current_job()
-    assert job is not None, "gateway.jobs runs inside an RQ worker only"
-    pool = job.connection.connection_pool
+    pool = _job().connection.connection_pool
     options = {**pool.connection_kwargs, "socket_timeout": 5.0, "retry": Retry(NoBackoff(), 0)}
     return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))

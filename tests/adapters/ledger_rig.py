@@ -30,9 +30,12 @@ PASS_TIME: Final = """
 local prefix, rq, ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 redis.call('DEL', '') -- time passes on a server that is out of memory too
 for _, key in ipairs(redis.call('KEYS', prefix .. ':event:*')) do
-  local fields = redis.call('HGETALL', key)
-  for i = 1, #fields, 2 do
-    if string.match(fields[i], '^%d+t$') then redis.call('HINCRBY', key, fields[i], -ms) end
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    local number = string.match(field, '^(%d+)s$')
+    if number then
+      local since = redis.call('HGET', key, number .. 't') or redis.call('HGET', key, 'r')
+      redis.call('HSET', key, number .. 't', since - ms)
+    end
   end
 end
 for pattern, age in pairs({[prefix .. ':pending:*'] = ms, [rq .. ':scheduled:*'] = ms / 1000}) do
@@ -162,11 +165,13 @@ class Rig:
 
     def row(self, delivery: str) -> Row:
         digest, number = delivery.removeprefix("dlv_").split("-")
-        fields = self.raw("HMGET", self.keys.event(f"evt_{digest}"), *(number + c for c in "sacftpr"))
-        state, attempts, crashes, fence, time, processor, reason = (
+        names = ("r", *(number + name for name in "sacftpr"))
+        fields = self.raw("HMGET", self.keys.event(f"evt_{digest}"), *names)
+        received, state, attempts, crashes, fence, time, processor, reason = (
             (field or b"").decode() for field in fields
         )
-        return Row(state, int(attempts), int(crashes), int(fence), int(time), processor, reason)
+        tried, crashed, given = (int(each or 0) for each in (attempts, crashes, fence))
+        return Row(state, tried, crashed, given, int(time or received), processor, reason)
 
     def queued(self, queue: str = "github") -> list[str]:
         return [job.decode() for job in self.raw("LRANGE", self.keys.queue(queue), 0, -1)]

@@ -23,6 +23,7 @@ from rq.registry import (
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
+from gateway.adapters.ledger import terms
 from tests.adapters.ledger_rig import Rig
 
 REGISTRIES = (
@@ -101,11 +102,12 @@ def as_the_ledger_has_it(rig: Rig, name: str) -> Books:
     books = Books()
     for key in rig.scan(rig.keys.event("*")):
         record: dict[bytes, bytes] = rig.raw("HGETALL", key)
-        if record[b"q"].decode() != name:
+        _, queue = terms.names([record.get(each.encode()) for each in terms.FIELDS]) or ("", "")
+        if queue != name:
             continue
         for number in (m[1] for f in record if (m := re.fullmatch(r"(\d+)s", f.decode()))):
             delivery = f"dlv_{key.rpartition('evt_')[2]}-{number}"
-            fence = int(record[f"{number}f".encode()])
+            fence = int(record.get(f"{number}f".encode(), 0))
             match record[f"{number}s".encode()]:
                 case b"pending":
                     books.queued.add(f"{delivery}-{fence + 1}")
@@ -143,7 +145,6 @@ def assert_true(
 def _assert_readable(rig: Rig, found: Job, name: str, state: str) -> None:
     function = "gateway.jobs.again" if state == "failed" else "gateway.jobs.look"
     delivery = re.sub(r"^(dlv_[a-z2-7]+-\d+).*", r"\1", found.id)
-    short = delivery.removeprefix("dlv_")
-    assert (found.func_name, found.args, found.kwargs) == (function, [short], {})
+    assert (found.func_name, found.args, found.kwargs) == (function, [], {})
     assert (found.get_status(), found.origin, found.timeout) == (state, name, -1)
     assert found.description == rig.row(delivery).processor

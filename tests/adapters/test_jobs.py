@@ -310,8 +310,13 @@ def test_many_jobs_in_one_process_gather_no_threads(rig: Rig, serve: Start) -> N
         time.sleep(0.01)
 
 
-def test_a_job_that_an_earlier_release_queued_is_run_by_this_one(rig: Rig, serve: Start) -> None:
-    """It names its delivery in full, by an entry point that therefore stays."""
+@pytest.mark.parametrize(
+    ("entry", "named"), [("deliver", a_delivery()), ("look", a_delivery().removeprefix("dlv_"))]
+)
+def test_a_job_that_an_earlier_release_queued_is_run_by_this_one(
+    rig: Rig, serve: Start, entry: str, named: str
+) -> None:
+    """It names its delivery, by an entry point that therefore stays."""
     seen: list[Event] = []
 
     def remember(event: Event) -> None:
@@ -321,6 +326,17 @@ def test_a_job_that_an_earlier_release_queued_is_run_by_this_one(rig: Rig, serve
     rig.accept("1")
     rig.redis.delete(rig.keys.queue("github"))
     queue = Queue("github", connection=rig.redis, serializer=JSONSerializer)
-    queue.enqueue("gateway.jobs.deliver", a_delivery("1"), job_id=f"{a_delivery('1')}-1", result_ttl=0)
+    queue.enqueue(f"gateway.jobs.{entry}", named, job_id=f"{a_delivery('1')}-1", result_ttl=0)
     stock(rig)
     assert [event.provider_id for event in seen] == ["1"]
+
+
+def test_a_look_that_fails_is_shown_for_a_day(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(delivery: str) -> None:
+        raise OSError(delivery)
+
+    monkeypatch.setattr(jobs, "deliver", fail)
+    rig.accept("1")
+    stock(rig)
+    score = rig.raw("ZSCORE", "rq:failed:github", f"{a_delivery()}-1")
+    assert 86_000 < score - rig.now() / 1000 <= 86_400

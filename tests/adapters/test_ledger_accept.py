@@ -3,14 +3,17 @@
 import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
 from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.reader import Reader
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run_async
+from gateway.adapters.worker.strays import stray_queues
 from gateway.core.outcomes import Acceptance
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, GITHUB, LOOK, Rig, a_delivery, a_source, an_event
@@ -44,6 +47,39 @@ def test_stores_the_event_its_delivery_the_next_look_and_the_bell(rig: Rig) -> N
     assert rig.raw("SMEMBERS", rig.keys.sources) == {b"github"}
     assert rig.queued() == [a_delivery() + "-1"]
     assert rig.scan("rq:job:*") == [f"rq:job:{a_delivery()}-1"]
+
+
+def test_a_source_whose_queue_has_another_name_is_rung_there_to_the_end(rig: Rig) -> None:
+    shop = replace(a_source("shop", dedup_window=9.0, retention=3.0), queue="slow")
+    rig.accept("1", source=shop)
+    delivery, event = a_delivery(source="shop"), an_event(source="shop").id
+    assert rig.queued("slow") == [delivery + "-1"]
+    found = Reader(rig.redis, rig.keys).event(event)
+    assert found is not None
+    assert (found.source, found.queue) == ("shop", "slow")
+    assert stray_queues(rig.redis, rig.keys, ["shop"]) == ["slow"]
+    rig.finish(rig.run_one("slow"), EXHAUSTED)
+    assert rig.members("rq:failed:slow") == {delivery}
+    assert rig.run(ledger.replay([delivery])) == ["replayed"]
+    rig.redis.delete(rig.keys.queue("slow"))
+    rig.pass_time(LOOK)
+    assert rig.sweep("shop") == (1, 1)
+    rig.finish(rig.run_one("slow"))
+    lives = [rig.lives(key) for key in (rig.keys.event(event), rig.keys.body(event))]
+    assert [(each + 999) // 1000 for each in lives] == [9, 3]
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+def test_the_server_keeps_record_and_job_in_its_small_form(rig: Rig, ends: int) -> None:
+    """It has one for hashes without a value of more than 64 bytes; the other takes twice as much."""
+    name = "a-source-with-quite-a-long-name"
+    source = a_source(name, dedup_window=365 * 86_400.0, retention=365 * 86_400.0)
+    event = replace(an_event(source=name, content="signed"), type="t" * 64, provider_id="i" * 64)
+    rig.run(ledger.accept([(event, source, ["p" * 64, "record"])], LOOK))
+    for _ in range(ends):
+        rig.finish(rig.run_one(name), EXHAUSTED)
+    for key in (rig.keys.event(event.id), *rig.scan("rq:job:*")):
+        assert rig.raw("OBJECT", "ENCODING", key) in (b"listpack", b"ziplist"), key
 
 
 @pytest.mark.parametrize("body", BODIES, ids=len)

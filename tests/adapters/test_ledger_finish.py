@@ -236,3 +236,15 @@ def test_every_attempt_is_counted_by_how_it_ended(rig: Rig) -> None:
     attempts = {name: n for name, n in counters.items() if name.startswith(b"attempts|")}
     words = ("done", "failed", "released")
     assert attempts == {f"attempts|github|archive|{word}".encode(): b"1" for word in words}
+
+
+def test_what_is_done_does_not_tell_why_it_was_put_back_nor_who_has_leased_it(rig: Rig) -> None:
+    rig.run(ledger.replay([rig.bury("put back")]))
+    put_back = rig.run_one()
+    assert rig.row(put_back.delivery).reason == "replayed"
+    rig.finish(put_back)
+    rig.accept("stock")
+    rig.finish(rig.run_one(token="token", books=False), books=False)
+    for value in ("put back", "stock"):
+        fields = rig.raw("HKEYS", rig.keys.event(an_event(value).id))
+        assert not {b"1r", b"1o"} & set(fields)

@@ -385,4 +385,4 @@ def test_an_event_without_order_costs_no_further_command_and_leaves_no_further_f
     assert [used[f"cmdstat_{name}"]["calls"] for name in ("set", "get")] == [2, 3]
     assert order_keys(rig) == []
     fields = {name.decode() for name in rig.raw("HKEYS", rig.keys.event(an_event("1").id))}
-    assert fields == {*"sqtprzwkno", *(f"1{name}" for name in "psacftqr")}
+    assert fields == {*"etprzn", *(f"1{name}" for name in "psaftq")}

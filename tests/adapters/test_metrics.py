@@ -156,6 +156,15 @@ def test_the_oldest_waiting_delivery_tells_how_long_nobody_came(redis_url: str, 
     assert scrape(redis_url)[oldest] < 10
 
 
+def test_one_that_nobody_has_touched_waits_since_it_was_received(
+    redis_url: str, redis: "Redis"
+) -> None:
+    rig = Rig(redis)
+    rig.accept("1")
+    rig.redis.hset(rig.keys.event(an_event("1").id), "r", rig.now() - 90_000)
+    assert 90 <= scrape(redis_url)[series("oldest_waiting_seconds", queue="github")] < 100
+
+
 def test_a_delivery_whose_bell_was_lost_waits_too(redis_url: str, redis: "Redis") -> None:
     rig = Rig(redis)
     rig.accept("1")

@@ -1,7 +1,8 @@
 """What an earlier release has stored runs under this one: `ledgers/` has some, dumped key by key.
 
 Each holds what a deploy can meet: deliveries that are pending (with a bell, and without), waiting for
-the next attempt, leased by a worker that is gone, done, dead, and a line of two.
+the next attempt, leased by a worker that is gone, done, dead, and a line of two. That of the last
+release also holds an event with two deliveries, done and dead, whose content was signed without its id.
 """
 
 import base64
@@ -18,15 +19,22 @@ from rq import SimpleWorker
 
 from gateway import jobs
 from gateway.adapters.ledger import calls as ledger
+from gateway.adapters.ledger.reader import EventRecord, Reader
+from gateway.adapters.worker.strays import stray_queues
 from gateway.adapters.worker.suspects import Way
 from gateway.adapters.worker.worker import HooklineWorker
-from gateway.core.outcomes import Acceptance
+from gateway.core.delivery import Claimed
+from gateway.core.outcomes import Acceptance, DeliveryState
 from gateway.plugins import Event
-from tests.adapters.ledger_rig import LOOK, Rig, a_delivery
+from tests.adapters.ledger_rig import DONE, EXHAUSTED, GITHUB, LOOK, Rig, a_delivery, a_proof, an_event
 from tests.adapters.worker_rig import a_processor, an_app, drain
 
 LEDGERS: Final = sorted((Path(__file__).parent / "ledgers").glob("*.json"))
 OPEN: Final = ("first", "leased", "pending", "second", "unrung", "waiting")
+STATES: Final = {
+    **dict.fromkeys(("pending", "unrung", "first"), "pending"),
+    **{"leased": "leased", "waiting": "waiting", "second": "blocked", "done": "done", "dead": "dead"},
+}
 
 
 @pytest.fixture(params=LEDGERS, ids=lambda path: path.stem)
@@ -104,3 +112,65 @@ def test_what_an_earlier_release_has_answered_is_a_duplicate_and_its_dead_come_b
     known = [Acceptance.DONE, Acceptance.PENDING, Acceptance.PENDING]
     assert rig.accept("done", "pending", "leased") == known
     assert rig.run(ledger.replay([a_delivery("dead")])) == ["replayed"]
+
+
+def read(rig: Rig, value: str) -> EventRecord:
+    found = Reader(rig.redis, rig.keys).event(an_event(value).id)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("value", STATES)
+def test_what_an_earlier_release_has_stored_is_told_as_it_is(rig: Rig, value: str) -> None:
+    found = read(rig, value)
+    assert (found.source, found.queue, found.type) == ("github", "github", "push")
+    assert (found.provider_id, found.size, found.summary) == (value, 2, STATES[value])
+    attempts = int(STATES[value] in ("leased", "waiting", "done", "dead"))
+    assert [(each.attempts, each.fence, each.crashes) for each in found.deliveries] == [
+        (attempts,) * 2 + (0,)
+    ]
+    assert all(abs(each.time - found.received) < 5 for each in found.deliveries)
+
+
+def test_an_operator_acts_on_what_an_earlier_release_has_stored(rig: Rig) -> None:
+    ends = [a_delivery("done"), a_delivery("dead")]
+    rig.redis.delete("rq:failed:github")
+    refiled = rig.run(ledger.refile("github", 0, 1, LOOK))
+    assert (refiled.looked, refiled.filed) == (1, 1)
+    assert rig.run(ledger.replay(ends, also_done=True)) == ["replayed", "replayed"]
+    rig.redis.zrem(rig.keys.pending("github"), *rig.members(rig.keys.pending("github")) - {ends[1]})
+    assert stray_queues(rig.redis, rig.keys, ["other"]) == ["github"]
+    while held := [row for row in rig.claim() if isinstance(row, Claimed)]:
+        rig.finish(held[0], EXHAUSTED if held[0].delivery in ends else DONE)
+    assert rig.run(ledger.discard(ends)) == ["discarded", "discarded"]
+    week = 7 * 86_400_000
+    for value in ("done", "dead"):
+        assert week - 10_000 < rig.lives(rig.keys.event(an_event(value).id)) <= week
+
+
+@pytest.mark.parametrize("rig", LEDGERS[-1:], ids=lambda path: path.stem, indirect=True)
+def test_of_an_event_with_two_deliveries_of_an_earlier_release_the_last_end_counts(rig: Rig) -> None:
+    assert read(rig, "two").summary == "1 dead, 1 done"
+    key, proof = rig.keys.event(an_event("two").id), rig.keys.proof(a_proof("signed"))
+    copy = [(an_event("copy", content="signed"), GITHUB, ("archive",))]
+    assert rig.run(ledger.accept(copy, LOOK)) == [Acceptance.DEAD]
+    both = [a_delivery("two", 1), a_delivery("two", 2)]
+    assert rig.run(ledger.replay(both, also_done=True)) == ["replayed"] * 2
+    for each in both:
+        assert (rig.lives(key), rig.lives(proof)) == (-1, -1)
+        (held,) = rig.claim(taken=[(each, "")])
+        assert isinstance(held, Claimed)
+        assert rig.finish(held)
+    assert rig.lives(key) > 0
+    assert rig.lives(proof) > 0
+    assert {each.state for each in read(rig, "two").deliveries} == {DeliveryState.DONE}
+
+
+def test_a_gateway_of_the_release_before_sees_that_an_event_is_a_repeat_and_sweeps_none_away(
+    rig: Rig,
+) -> None:
+    """Both run side by side for a while. It asks for these fields by these names."""
+    batch = [(an_event("new", content="new"), GITHUB, ("archive", "record"))]
+    assert rig.run(ledger.accept(batch, LOOK)) == [Acceptance.ACCEPTED]
+    fields = rig.raw("HMGET", rig.keys.event(an_event("new").id), "n", "x", "1s", "2s")
+    assert fields == [b"2", a_proof("new").encode(), b"pending", b"pending"]

@@ -86,11 +86,11 @@ MUTANTS: Final = (
         LUA + "sweep.lua",
         "if not state or state == 'done' or state == 'dead' then\n    redis.call('ZREM', prefix .. "
         "':pending:' .. source, delivery)\n    return\n  end\n  redis.call('ZADD', prefix .. "
-        "':pending:' .. source, now + look_ms, delivery)\n  if state == 'waiting'",
+        "':pending:' .. source, now + look_ms, delivery)\n  local _, queue",
         "if not state or state == 'done' or state == 'dead' or state == 'leased' then\n    "
         "redis.call('ZREM', prefix .. ':pending:' .. source, delivery)\n    return\n  end\n  "
         "redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)\n  "
-        "if state == 'waiting'",
+        "local _, queue",
         cases=("worker/finish#1/before/kill",),
     ),
     Mutant(

@@ -118,7 +118,7 @@ class Dev:
             keys = list(client.scan_iter("hookline:event:*", count=1000))
             rows: list[Any] = [client.hmget(key, "p", "1s", "1a") for key in keys]
         return {
-            name.decode(): f"{state.decode()} {attempts.decode()}" for name, state, attempts in rows
+            name.decode(): f"{state.decode()} {int(attempts or 0)}" for name, state, attempts in rows
         }
 
 

@@ -129,10 +129,10 @@ def _stored(
     due = look is not None and look - (FAR if look >= FAR else 0) <= now
     return Row(
         state,
-        int(attempts),
-        int(crashes),
+        int(attempts or 0),
+        int(crashes or 0),
         int(own or 0),
-        int(fence),
+        int(fence or 0),
         reason,
         lasting=timed and int(time) > now,
         given_up=state == "leased" and int(time) <= 0,

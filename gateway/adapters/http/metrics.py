@@ -131,8 +131,9 @@ async def _due_since(client: "Redis", keys: Keys, jobs: list[bytes | None]) -> l
     for job in jobs:
         found = event_of(job.decode("utf-8", "replace").rpartition("-")[0]) if job else None
         event, number = found or ("", 0)
-        pipeline.hget(keys.event(event), f"{number}t")
-    return [int(value) if value else None for value in await pipeline.execute()]
+        pipeline.hmget(keys.event(event), f"{number}t", "r")  # nothing has moved it since it came
+    rows: list[list[bytes | None]] = await pipeline.execute()
+    return [int(due or came or 0) or None for due, came in rows]
 
 
 def render(

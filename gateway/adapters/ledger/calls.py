@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.adapters.ledger import scripts
+from gateway.adapters.ledger import scripts, terms
 from gateway.adapters.ledger.kept import pack, unpack
 from gateway.adapters.ledger.scripts import Call
 from gateway.core.delivery import Claimed, Finish
@@ -172,12 +172,9 @@ def _event_args(
 ) -> tuple[bytes | str | int | float, ...]:
     return (
         event.id,
-        source.name,
-        source.queue,
+        terms.pack(source),
         event.type,
         event.provider_id,
-        int(source.dedup_window * 1000),
-        int(source.retention * 1000),
         int(source.revive_dead),
         pack(event.headers, event.body),
         len(event.body),

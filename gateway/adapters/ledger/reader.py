@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from gateway.adapters.ledger import terms
 from gateway.adapters.ledger.kept import joined, unpack
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_of
@@ -260,10 +261,11 @@ def _pages(members: Iterator[T]) -> Iterator[list[T]]:
 
 def _event(event: str, row: dict[bytes, bytes]) -> EventRecord:
     fields = {name.decode(): value.decode("utf-8", "replace") for name, value in row.items()}
+    source, queue = terms.names([row.get(name.encode()) for name in terms.FIELDS]) or ("", "")
     return EventRecord(
         event,
-        fields["s"],
-        fields["q"],
+        source,
+        queue,
         fields["t"],
         fields["p"],
         int(fields["r"]) / 1000,
@@ -277,10 +279,10 @@ def _delivery(event: str, number: int, fields: dict[str, str]) -> DeliveryRecord
         delivery_id(event, number),
         fields[f"{number}p"],
         DeliveryState(fields[f"{number}s"]),
-        int(fields[f"{number}a"]),
-        int(fields[f"{number}c"]),
-        int(fields[f"{number}f"]),
-        int(fields[f"{number}t"]) / 1000,
+        int(fields.get(f"{number}a", 0)),
+        int(fields.get(f"{number}c", 0)),
+        int(fields.get(f"{number}f", 0)),
+        int(fields.get(f"{number}t", fields["r"])) / 1000,
         fields.get(f"{number}r", ""),
         fields.get(f"{number}k", ""),
     )

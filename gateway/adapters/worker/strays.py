@@ -5,6 +5,7 @@ from typing import Any
 
 from redis import Redis
 
+from gateway.adapters.ledger import terms
 from gateway.adapters.ledger.redis_keys import Keys
 
 
@@ -21,6 +22,6 @@ def stray_queues(client: "Redis", keys: Keys, known: Collection[str]) -> list[st
         oldest = [found[0].decode() for found in pipeline.execute() if found]
         for delivery in oldest:
             event = delivery.replace("dlv_", "evt_").rpartition("-")[0]
-            pipeline.hget(keys.event(event), "q")
-        queues = {queue.decode() for queue in pipeline.execute() if queue}
-    return sorted(queues - set(known))
+            pipeline.hmget(keys.event(event), *terms.FIELDS)
+        found = filter(None, map(terms.names, pipeline.execute()))
+    return sorted({queue for _, queue in found} - set(known))

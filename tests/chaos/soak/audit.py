@@ -80,11 +80,12 @@ class Evidence:
             ids = [event_id(source, "id", value.encode()) for source, value in some]
             with self.client.pipeline(transaction=False) as pipeline:
                 for each in ids:
-                    pipeline.hmget(Keys().event(each), "1s", "1f", "1c", "1t")
+                    pipeline.hmget(Keys().event(each), "1s", "1f", "1c", "1t", "r")
                 replies = pipeline.execute()
-            for key, event, (state, fence, crashes, at) in zip(some, ids, replies, strict=True):
+            for key, event, (state, *numbers) in zip(some, ids, replies, strict=True):
                 if state is not None:
-                    rows[key] = Row(state.decode(), int(fence), int(crashes), int(at) / 1000)
+                    fence, crashes, at, came = (int(each or 0) for each in numbers)
+                    rows[key] = Row(state.decode(), fence, crashes, (at or came) / 1000)
                     replayed |= {key} if delivery_id(event, 1) in self.acts.replayed else set()
         return rows, frozenset(replayed)
 

@@ -3,16 +3,17 @@
 -- KEYS[1] is Hookline's prefix, KEYS[2] is RQ's. Times are milliseconds of Redis' own clock.
 --
 -- PREFIX:event:EVT     the event's record and its deliveries, one hash
---     s source, q queue, t type, p provider's id, r received at, z body size,
---     w dedup window, k retention, n number of deliveries, o how many of them are not done,
+--     e source|queue ('' where it is called as the source)|dedup window|retention,
+--     t type, p provider's id, r received at, z body size, n number of deliveries, o how many of several are not done,
 --     x its proof (only where the provider's id is not signed), h 1 where a delivery has steps;
---     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence, Iq ring number, Ir reason,
---     Im how many of its crashes were surely its own, Io token and fence of a claim that may be repeated,
---     It since when due (pending) | lease ends (leased; 0: given up) | next attempt (waiting) | ended (done, dead)
---        | since when it stands in line (blocked);
+--     of delivery I: Ip processor, Is state, Ia attempts, Ic crashes, If fence (each 0 where it is not there),
+--     Iq ring number, Ir reason, Im how many of its crashes were surely its own,
+--     Io token and fence of a claim that may be repeated,
+--     It since when due (pending; not there: since it was received) | lease ends (leased; 0: given up)
+--        | next attempt (waiting) | ended (done, dead) | since when it stands in line (blocked);
 --     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
 --     Iv version (a kind and digits; only where a newer one may overtake it)
--- PREFIX:body:EVT      headers as JSON, a line end, the body; gone after the retention
+-- PREFIX:body:EVT      headers as HTTP has them, an empty line, the body; gone after the retention
 -- PREFIX:proof:PROOF   which event (the letters of its id) came with this signed content; lives as its record
 -- PREFIX:pending:SRC   open deliveries by when someone must look next; the blocked ones far ahead of all time
 -- PREFIX:dead:SRC      dead letters by when they died
@@ -51,6 +52,18 @@ local look_ms
 local function event_key(id) return prefix .. ':event:' .. id end
 local function body_key(id) return prefix .. ':body:' .. id end
 local function proof_key(proof) return prefix .. ':proof:' .. proof end
+
+-- Of field `e`: source, queue, dedup window, retention. It is one field because each costs bytes and time; events
+-- of the release before have a field for each. Most events of one call have the same: it is taken apart once.
+local apart = {}
+local function terms(id, e)
+  if not e then return unpack(redis.call('HMGET', event_key(id), 's', 'q', 'w', 'k')) end
+  if not apart[e] then
+    local source, queue, window, retention = string.match(e, '^([^|]*)|([^|]*)|(%d+)|(%d+)$')
+    apart[e] = {source, queue == '' and source or queue, window, retention}
+  end
+  return unpack(apart[e])
+end
 
 -- 'dlv_abc-2', or a job id 'dlv_abc-2-5', to event id, delivery number, delivery id, look (nil: no job id).
 local function parse(text)
@@ -140,16 +153,14 @@ end
 
 local stamp = iso(now)
 
--- An RQ job that carries an id and nothing else. Nothing a sender wrote may stand in it: rq-dashboard
--- shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
--- A hash whose values have 64 bytes at most takes half the memory: hence the id without its first letters
--- (what all jobs have in common, their entry point knows), and a description without the id.
-local function write_job(job, queue, entry, delivery, processor, status)
+-- An RQ job whose id says all, and with what RQ and its tools can not do without. Nothing a sender wrote may stand
+-- in it: rq-dashboard shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
+-- A hash whose values have 64 bytes at most takes half the memory: hence a description without the id.
+local function write_job(job, queue, entry, processor, status)
   redis.call('HSET', rq .. ':job:' .. job,
-    'created_at', stamp, 'enqueued_at', stamp, 'origin', queue, 'status', status,
-    'data', '["gateway.jobs.' .. entry .. '",null,["' .. string.sub(delivery, 5) .. '"],{}]',
-    'description', string.sub(processor, 1, 64),
-    'timeout', '-1', 'result_ttl', '0', 'failure_ttl', '86400')
+    'created_at', stamp, 'origin', queue, 'status', status,
+    'data', '["gateway.jobs.' .. entry .. '",null,[],{}]', 'description', string.sub(processor, 1, 64),
+    'timeout', '-1', 'result_ttl', '0')
 end
 
 -- Puts a job into its queue at the end of this call. The number of this ring.
@@ -167,7 +178,7 @@ end
 -- that what RQ still has to write about the look before can not touch this one.
 local function ring(id, number, delivery, queue, processor, look)
   local job = delivery .. '-' .. look
-  write_job(job, queue, 'look', delivery, processor, 'queued')
+  write_job(job, queue, 'look', processor, 'queued')
   redis.call('HSET', event_key(id), number .. 'q', push(job, queue))
 end
 
@@ -199,7 +210,11 @@ end
 -- word of any.
 local function end_if_all_done(id, lives, smooth)
   local record = event_key(id)
-  lives = lives or redis.call('HMGET', record, 'w', 'k', 'n', 'x', 'h')
+  if not lives then
+    local of = redis.call('HMGET', record, 'e', 'n', 'x', 'h')
+    local _, _, window, retention = terms(id, of[1])
+    lives = {window, retention, of[2], of[3], of[4]}
+  end
   if lives[3] ~= '1' and redis.call('HINCRBY', record, 'o', -1) > 0 then return end
   redis.call('PEXPIRE', record, lives[1])
   redis.call('PEXPIRE', body_key(id), lives[2])

@@ -28,12 +28,13 @@ local function order()
     local first = redis.call('ZPOPMIN', line)[1]
     while first do
       local id, number = parse(first)
-      local of = redis.call('HMGET', event_key(id), number .. 's', number .. 'k', 's', 'q', number .. 'p', number .. 'f')
+      local of = redis.call('HMGET', event_key(id), number .. 's', number .. 'k', 'e', number .. 'p', number .. 'f')
       if of[1] == 'blocked' and of[2] == key then
+        local source, queue = terms(id, of[3])
         redis.call('SET', turn, first)
         redis.call('HSET', event_key(id), number .. 's', 'pending', number .. 't', now)
-        redis.call('ZADD', prefix .. ':pending:' .. of[3], now + look_ms, first)
-        return ring(id, number, first, of[4], of[5], tonumber(of[6]) + 1)
+        redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, first)
+        return ring(id, number, first, queue, of[4], tonumber(of[5] or 0) + 1)
       end
       first = redis.call('ZPOPMIN', line)[1]
     end

@@ -27,36 +27,34 @@ local function storing()
 
   -- Makes one event durable. ARGV from `at`: as `accept` says.
   local function store(at)
-    local id, source, queue, proof = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
-    local processors, record = tonumber(ARGV[at + 11]), event_key(id)
+    local id, e, proof, processors = ARGV[at], ARGV[at + 1], ARGV[at + 7], tonumber(ARGV[at + 8])
+    local record, source, queue, window = event_key(id), terms(id, e)
     local first = 'dlv_' .. string.sub(id, 5) .. '-'
-    -- One command for all of it: a command costs far more than its arguments.
-    local fields = {'HSET', record, 's', source, 'q', queue, 't', ARGV[at + 3], 'p', ARGV[at + 4], 'r', now,
-      'z', ARGV[at + 9], 'w', ARGV[at + 5], 'k', ARGV[at + 6], 'n', processors, 'o', processors}
+    -- One command for all of it: a command costs far more than its arguments. By n, x and Is a gateway of the release
+    -- before, which may run beside this one, knows a repeat, and its sweeper what is open.
+    local fields = {'HSET', record, 'e', e, 't', ARGV[at + 2], 'p', ARGV[at + 3], 'r', now,
+      'z', ARGV[at + 6], 'n', processors}
     local many = #fields
     local function add(name, value)
       fields[many + 1], fields[many + 2] = name, value
       many = many + 2
     end
+    if processors > 1 then add('o', processors) end
     if proof ~= '' then
       add('x', proof)
       redis.call('SET', proof_key(proof), string.sub(id, 5))
     end
-    local turns = at + 12 + processors
+    local turns = at + 9 + processors
     local turn, last_turn = turns + 1, turns + 4 * tonumber(ARGV[turns])
     for number = 1, processors do
-      local processor = ARGV[at + 11 + number]
+      local processor = ARGV[at + 8 + number]
       add(number .. 'p', processor)
       add(number .. 's', 'pending')
-      add(number .. 'a', 0)
-      add(number .. 'c', 0)
-      add(number .. 'f', 0)
-      add(number .. 't', now)
       if turn < last_turn and ARGV[turn] == tostring(number) then
         turn = turn + 4
       else
         zadd_later(prefix .. ':pending:' .. source, now + look_ms, first .. number)
-        write_job(first .. number .. '-1', queue, 'look', first .. number, processor, 'queued')
+        write_job(first .. number .. '-1', queue, 'look', processor, 'queued')
         add(number .. 'q', push(first .. number .. '-1', queue))
       end
       if many > most_put_off then
@@ -65,13 +63,13 @@ local function storing()
       end
     end
     if many > 2 then redis.call(unpack(fields)) end
-    redis.call('SET', body_key(id), ARGV[at + 8])
+    redis.call('SET', body_key(id), ARGV[at + 5])
     zadd_later(prefix .. ':events:' .. source, now, id)
     sources[source] = true
     for each = turns + 1, last_turn, 4 do
       local number = ARGV[each]
-      local processor = ARGV[at + 11 + tonumber(number)]
-      local state = enter(id, number, first .. number, source, processor, ARGV[at + 5], each + 1)
+      local processor = ARGV[at + 8 + tonumber(number)]
+      local state = enter(id, number, first .. number, source, processor, window, each + 1)
       if state == 'pending' then
         zadd_later(prefix .. ':pending:' .. source, now + look_ms, first .. number)
         ring(id, number, first .. number, queue, processor, 1)
@@ -83,7 +81,7 @@ local function storing()
 
   -- Where the next event's ARGV begin.
   local function after(at)
-    local turns = at + 12 + tonumber(ARGV[at + 11])
+    local turns = at + 9 + tonumber(ARGV[at + 8])
     return turns + 1 + 4 * tonumber(ARGV[turns])
   end
 

@@ -2,9 +2,9 @@
 -- A repeat says what became of the first, and brings a dead one back if its source says so. So does a
 -- known proof under another id, but that is nobody's retry: it brings nothing back and leaves no record.
 --
--- ARGV: look ms, then for each event: id, source, queue, type, provider's id, window ms, retention ms,
--- revive dead (0|1), headers and body, size of the body, proof ('' for none), how many processors, their names, how many of them
--- keep an order, and of each of those, in the same sequence: its number, key of its line, 1 when a dead one
+-- ARGV: look ms, then for each event: id, field `e` of its record, type, provider's id, revive
+-- dead (0|1), headers and body, size of the body, proof ('' for none), how many processors, their names, how many
+-- of them keep an order, and of each of those, in the same sequence: its number, key of its line, 1 when a dead one
 -- keeps its turn (else 0), version ('' for none, 'a': by arrival).
 -- Replies a word each: accepted | pending | done | dead | revived.
 look_ms = tonumber(ARGV[1])
@@ -42,10 +42,10 @@ end
 
 local function accept(at)
   local known = redis.call('HGET', event_key(ARGV[at]), 'n')
-  if known then return repeated(ARGV[at], tonumber(known), ARGV[at + 7] == '1') end
-  local first, deliveries = first_with(ARGV[at + 10])
+  if known then return repeated(ARGV[at], tonumber(known), ARGV[at + 4] == '1') end
+  local first, deliveries = first_with(ARGV[at + 7])
   if first then
-    replayed[#replayed + 1] = ARGV[at + 1]
+    replayed[#replayed + 1] = string.match(ARGV[at + 1], '^[^|]*')
     return state_of(event_key(first), deliveries)
   end
   storing().store(at)

@@ -19,7 +19,7 @@ write_though_memory_is_full()
 local function mark_started(job, queue, delivery, processor, fence)
   local new = redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker)
   -- Every job has a status: this one was gone, an operator's tool has deleted it.
-  if new == 3 then write_job(job, queue, 'look', delivery, processor, 'started') end
+  if new == 3 then write_job(job, queue, 'look', processor, 'started') end
   -- RQ's clean-up declares what has expired here abandoned; whether it is, our lease says.
   zadd_later(rq .. ':wip:' .. queue, NEVER, job .. ':' .. fence)
 end
@@ -79,10 +79,12 @@ local function runs_alone(crashes, own) return own > 0 or crashes % 2 == 1 end
 local function lease(id, number, delivery, look)
   local record = event_key(id)
   local of = redis.call('HMGET', record, number .. 's', number .. 'a', number .. 'c', number .. 'f', number .. 't',
-    number .. 'p', 's', 'q', 't', 'p', 'r', number .. 'k', number .. 'm', number .. 'o')
-  local state, processor, source, queue = of[1], of[6], of[7], of[8]
-  local attempts, crashes, fence, own = tonumber(of[2]), tonumber(of[3]), tonumber(of[4] or -1), tonumber(of[13] or 0)
-  local again = state == 'leased' and token ~= '' and of[14] == token .. ':' .. fence
+    number .. 'p', 'e', 't', 'p', 'r', number .. 'k', number .. 'm', number .. 'o')
+  local state, processor, line, token_before = of[1], of[6], of[11], of[13]
+  local source, queue = terms(id, of[7])
+  local attempts, crashes, fence = tonumber(of[2] or 0), tonumber(of[3] or 0), tonumber(of[4] or 0)
+  local own = tonumber(of[12] or 0)
+  local again = state == 'leased' and token ~= '' and token_before == token .. ':' .. fence
   local early = not again and (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now
   if not state or state == 'done' or state == 'dead' or state == 'blocked' or early then
     drop_job(delivery, look, fence, state)
@@ -91,7 +93,7 @@ local function lease(id, number, delivery, look)
   if state == 'leased' and not again then
     crashes = crashes + 1
     count('attempts', source, processor, 'crashed')
-    own = note_crash(id, number, delivery, queue, fence, tonumber(of[5]) <= 0, of[14], crashes, own)
+    own = note_crash(id, number, delivery, queue, fence, tonumber(of[5]) <= 0, token_before, crashes, own)
     local reason = death_by(crashes, own)
     if reason then
       bury(id, number, delivery, reason, traces[reason])
@@ -100,7 +102,7 @@ local function lease(id, number, delivery, look)
   elseif state == 'waiting' then
     redis.call('ZREM', rq .. ':scheduled:' .. queue, delivery .. '-' .. (fence + 1))
   end
-  local word = of[12] and out_of_order(id, number, delivery, source, processor, fence, of[12])
+  local word = line and out_of_order(id, number, delivery, source, processor, fence, line)
   if word then
     drop_job(delivery, look, fence, word)
     return {word, delivery, processor, source}
@@ -116,7 +118,7 @@ local function lease(id, number, delivery, look)
     number .. 't', now + lease_ms)
   zadd_later(prefix .. ':pending:' .. source, now + lease_ms, delivery)
   if keep_books then mark_started(delivery .. '-' .. fence, queue, delivery, processor, fence) end
-  return {'run', delivery, fence, attempts, crashes, source, of[9], of[10], of[11], processor, id, stored,
+  return {'run', delivery, fence, attempts, crashes, source, of[8], of[9], of[10], processor, id, stored,
     runs_alone(crashes, own) and 1 or 0}
 end
 

@@ -12,7 +12,7 @@ write_though_memory_is_full()
 
 -- The usual end. What forget_look and forget_next_look do is done for all of a call together.
 local function done(id, number, delivery, source, queue, fence, lives, smooth)
-  redis.call('HSET', event_key(id), number .. 's', 'done', number .. 't', now, number .. 'r', '')
+  redis.call('HSET', event_key(id), number .. 's', 'done', number .. 't', now)
   zrem_later(prefix .. ':pending:' .. source, delivery)
   local job, next_job = delivery .. '-' .. fence, delivery .. '-' .. (fence + 1)
   if keep_books then
@@ -30,7 +30,7 @@ local function wait(id, number, delivery, source, queue, processor, fence, delay
   redis.call('HSET', record, number .. 's', 'waiting', number .. 't', now + delay)
   redis.call('ZADD', prefix .. ':pending:' .. source, now + delay, delivery)
   local job = delivery .. '-' .. (fence + 1)
-  write_job(job, queue, 'look', delivery, processor, 'scheduled')
+  write_job(job, queue, 'look', processor, 'scheduled')
   -- Rounded up: RQ's scheduler, where one runs, must not ring before the time has come.
   redis.call('ZADD', rq .. ':scheduled:' .. queue, math.ceil((now + delay) / 1000), job)
 end
@@ -48,7 +48,7 @@ end
 local function emit(at, many, source, processor)
   for _ = 1, many do
     local word = 'accepted'
-    if ARGV[at + 11] == '0' then
+    if ARGV[at + 8] == '0' then
       word = 'ignored'
     elseif redis.call('EXISTS', event_key(ARGV[at])) == 1 then
       word = 'duplicate'
@@ -65,13 +65,14 @@ while i <= #ARGV do
   local id, number, delivery = parse(ARGV[i])
   local verdict, delay, reason, outcome = ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
   local record = event_key(id)
-  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 's', 'q', number .. 'p', 'w', 'k', 'n', 'x',
-    'h', number .. 'k')
-  local source, queue, processor, fence = of[3], of[4], of[5], tonumber(of[2] or 0)
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 'e', number .. 'p', 'n', 'x', 'h', number .. 'k',
+    number .. 'r')
   local emitted = tonumber(ARGV[i + 8])
   if of[1] ~= 'leased' or of[2] ~= ARGV[i + 1] then
     replies[#replies + 1] = 'stale'
   else
+    local source, queue, window, retention = terms(id, of[3])
+    local processor, fence, line = of[4], tonumber(of[2]), of[8]
     count_later('attempts', source, processor, outcome)
     if ARGV[i + 7] ~= '' then
       redis.call('RPUSH', prefix .. ':attempts:' .. delivery, ARGV[i + 7])
@@ -79,10 +80,12 @@ while i <= #ARGV do
     end
     if keep_books and verdict ~= 'done' then forget_look(delivery, queue, fence) end
     if verdict == 'done' then
+      -- Why it was put back, and the token of a stock worker's claim.
+      if of[9] or not keep_books then redis.call('HDEL', record, number .. 'r', number .. 'o') end
       local smooth = fence == 1 and ARGV[i + 7] == ''
-      done(id, number, delivery, source, queue, fence, {of[6], of[7], of[8], of[9], of[10]}, smooth)
+      done(id, number, delivery, source, queue, fence, {window, retention, of[5], of[6], of[7]}, smooth)
       emit(i + 9, emitted, source, processor)
-      if of[11] then order().pass_turn(of[11], delivery) end
+      if line then order().pass_turn(line, delivery) end
     elseif verdict == 'wait' or verdict == 'defer' then
       -- Deferred by its own wish: it was no attempt.
       if verdict == 'defer' then redis.call('HINCRBY', record, number .. 'a', -1) end

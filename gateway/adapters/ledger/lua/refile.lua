@@ -22,12 +22,12 @@ end
 
 local function look(delivery)
   local id, number = parse(delivery)
-  local of = id and redis.call('HMGET', event_key(id), number .. 's', number .. 'p', number .. 'r', 'q') or {}
+  local of = id and redis.call('HMGET', event_key(id), number .. 's', number .. 'p', number .. 'r', 'e') or {}
   if of[1] ~= 'dead' then
     redis.call('ZREM', prefix .. ':dead:' .. source, delivery)
     return
   end
-  local queue = of[4]
+  local _, queue = terms(id, of[4])
   local job = redis.call('HMGET', rq .. ':job:' .. delivery, 'status', 'enqueued_at')
   local is_shown = redis.call('ZSCORE', rq .. ':failed:' .. queue, delivery)
   if is_shown and job[1] then return end

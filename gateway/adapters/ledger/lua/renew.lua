@@ -6,12 +6,12 @@ local replies = {}
 write_though_memory_is_full()
 for i = 2, #ARGV, 2 do
   local id, number, delivery = parse(ARGV[i])
-  local of = redis.call('HMGET', event_key(id), number .. 's', number .. 'f', 's', number .. 't')
+  local of = redis.call('HMGET', event_key(id), number .. 's', number .. 'f', 'e', number .. 't')
   local held = of[1] == 'leased' and of[2] == ARGV[i + 1]
   local given_up = held and tonumber(of[4]) <= 0
   if held and not given_up then
     redis.call('HSET', event_key(id), number .. 't', lease_ms > 0 and now + lease_ms or 0)
-    redis.call('ZADD', prefix .. ':pending:' .. of[3], now + lease_ms, delivery)
+    redis.call('ZADD', prefix .. ':pending:' .. terms(id, of[3]), now + lease_ms, delivery)
   end
   replies[#replies + 1] = held and (lease_ms == 0 or not given_up) and 1 or 0
 end

@@ -10,14 +10,15 @@ write_though_memory_is_full()
 
 local function look(source, delivery)
   local id, number = parse(delivery)
-  local of = id and redis.call('HMGET', event_key(id), number .. 's', number .. 'q', number .. 'f', number .. 'a',
-    'q', number .. 'p') or {}
-  local state, queue, processor, fence = of[1], of[5], of[6], tonumber(of[3] or 0)
+  local of = id and redis.call('HMGET', event_key(id), number .. 's', number .. 'q', number .. 'f', 'e',
+    number .. 'p') or {}
+  local state, processor, fence = of[1], of[5], tonumber(of[3] or 0)
   if not state or state == 'done' or state == 'dead' then
     redis.call('ZREM', prefix .. ':pending:' .. source, delivery)
     return
   end
   redis.call('ZADD', prefix .. ':pending:' .. source, now + look_ms, delivery)
+  local _, queue = terms(id, of[4])
   if state == 'waiting' then
     redis.call('HSET', event_key(id), number .. 's', 'pending')
     redis.call('ZREM', rq .. ':scheduled:' .. queue, delivery .. '-' .. (fence + 1))
