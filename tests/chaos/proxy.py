@@ -123,6 +123,7 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # who was let in just now is told to `_accept` by the loop's next turn
         tasks = dict(self._tasks)
         for task, writer in tasks.items():
             task.cancel()
@@ -130,6 +131,9 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server.is_serving():
+            writer.transport.abort()
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks[task] = writer
         task.add_done_callback(self._tasks.pop)
