@@ -216,7 +216,7 @@ DRAMATIQ = Queue(
     share=0.5,
 )
 NO_OP = [
-    _hookline("hookline", "nothing", 32),
+    _hookline("hookline, concurrency 50", "nothing", 50),
     _hookline("hookline, concurrency 100", "nothing", 100),
     DRAMATIQ,
     ARQ,
