@@ -39,8 +39,15 @@ def _cost(bench: Bench, name: str) -> Row:
     bench.store.clear()
     deployment = Hookline(bench.place("reject"), bench.store.url).write()
     secret, fresh = COSTS[name]
+    # From many addresses: one alone runs out of ports where each request has a connection.
     plan = Plan(
-        deployment.port, PATH, bench.options.connections, bench.options.seconds, secret, fresh=fresh
+        deployment.port,
+        PATH,
+        bench.options.connections,
+        bench.options.seconds,
+        secret,
+        spread=1,
+        fresh=fresh,
     )
     with listening(
         deployment.serve(), deployment.port, deployment.log, deployment.environment
