@@ -32,11 +32,18 @@ def run(bench: Bench) -> list[Table]:
     for size in (SMALL, bench.options.pending):
         say(f"flat: a backlog of {size:,}")
         backlog.fill(bench.store, deployment, max(0, size - held), BODY)
+        _settle(bench)
         rows.append(measure(bench, deployment, size))
         held = int(bench.store.client.zcard(f"hookline:pending:{SOURCE}"))
         say(f"flat: {rows[-1]}")
     ratios = tuple(column for column in rows[0].figures if column != "MB")
     return [Table("flat cost, by pending events", rows, f"{SMALL:,} pending", ratios)]
+
+
+def _settle(bench: Bench) -> None:
+    """Until the server has rewritten the file that filling has made long: it copies memory then."""
+    while bench.store.client.info("persistence")["aof_rewrite_in_progress"]:
+        time.sleep(0.2)
 
 
 def measure(bench: Bench, deployment: Hookline, size: int) -> Row:
