@@ -139,12 +139,18 @@ class Proxy:
         task.add_done_callback(self._tasks.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError):  # the server is away, or has no room for one more
+                await self._link_up(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _link_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_unix_connection(self._upstream)
         link = Link(writer.get_extra_info("peername")[1], writer, up_writer)
         back = asyncio.create_task(self._pass_back(link, up_reader))
         try:
-            with contextlib.suppress(OSError):
-                await self._pass_on_all(link, reader)
+            await self._pass_on_all(link, reader)
         finally:
             back.cancel()
             link.cut()

@@ -1,7 +1,9 @@
 """The fault proxy does to a command what it says, and to no other."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -105,3 +107,19 @@ def test_the_calls_of_the_ledger_have_its_names() -> None:
     assert name_of([b"EVAL", scripts.CLAIM.text.encode(), b"2"]) == "load-claim"
     assert name_of([b"client", b"setinfo", b"LIB-NAME", b"redis-py"]) == "CLIENT-SETINFO"
     assert str(Spot.parse("CLIENT-SETINFO#2")) == "CLIENT-SETINFO#2"
+
+
+def test_who_comes_while_the_server_is_away_is_let_go(tmp_path: Path) -> None:
+    async def run() -> bytes:
+        async with Proxy(str(tmp_path / "nobody.sock")) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(b"*1\r\n$4\r\nPING\r\n")
+            try:
+                return await asyncio.wait_for(reader.read(), 5)
+            except ConnectionError:
+                return b""
+            finally:
+                writer.transport.abort()
+
+    assert asyncio.run(run()) == b""
+    gc.collect()  # what was left open says so
