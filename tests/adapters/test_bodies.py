@@ -38,7 +38,7 @@ def test_what_is_held_counts_until_it_is_given_back() -> None:
 
 def test_what_is_here_at_once_counts_too() -> None:
     bodies = InFlight()
-    assert bodies.take(b"12345", 5, 8) == b"12345"
+    bodies.take(b"12345", 5, 8)
     with pytest.raises(BodyRefused, match="overloaded"):
         bodies.take(b"1234", 5, 8)
     with pytest.raises(BodyRefused, match="body_too_large"):

@@ -232,6 +232,20 @@ def test_a_body_is_read_as_it_is_asked_for_and_no_faster() -> None:
     run(main)
 
 
+def test_what_comes_behind_a_chunked_body_is_no_header_and_is_not_kept() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(
+            b"POST /read HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
+        )
+        rig.wire.data_received(b"x-forwarded-for: 10.0.0.1\r\n" * 100)
+        assert rig.wire.headers == [(b"transfer-encoding", b"chunked")]
+        rig.wire.data_received(b"\r\n")
+        await settled(rig)
+        assert (rig.edge.bodies, rig.answers) == ([b"ab"], ["200 ok"])
+
+    run(main)
+
+
 def test_who_asks_is_told_to_go_on_once_and_only_when_its_body_is_wanted() -> None:
     async def main(rig: Rig) -> None:
         data = request("/read", "Expect: 100-Continue", body=b"{}")

@@ -203,6 +203,29 @@ def test_what_was_leased_runs_also_where_the_next_question_fails(
         until(lambda: rig.row(a_delivery()).state == DONE)
 
 
+def test_what_ended_is_recorded_also_where_the_last_call_is_lost(
+    rig: Rig, redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen()
+    worker = a_worker(an_app(seen.processor()), redis_url)
+    ask = worker._leases.ask
+
+    def leave_instead(*arguments: Any) -> None:
+        if not worker._leases.unrecorded:
+            return ask(*arguments)
+        monkeypatch.setattr(worker._leases, "hear", lost)
+        raise ZeroDivisionError  # any reason to end
+
+    def lost() -> NoReturn:
+        raise RedisConnectionError
+
+    monkeypatch.setattr(worker._leases, "ask", leave_instead)
+    rig.accept("1")
+    with pytest.raises(ZeroDivisionError):
+        worker.work(burst=True)
+    assert (rig.row(a_delivery()).state, seen.values) == (DONE, ["1"])
+
+
 def test_what_is_leased_by_a_call_under_way_is_not_taken_for_unheard(
     rig: Rig, redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,12 +24,11 @@ class InFlight:
         """Back: the request has been answered."""
         self.held -= size
 
-    def take(self, body: bytes, most: int, together: int) -> bytes:
+    def take(self, body: bytes, most: int, together: int) -> None:
         """A body that is all here: as long as was declared, the parser has seen to that. As `read`."""
         size = len(body)
         self._check(size, size, most, together)
         self.held += size
-        return body
 
     async def read(self, exchange: Exchange, most: int, together: int) -> bytes:
         """The raw body, of at most `most` bytes; it counts until it is given back.

@@ -160,7 +160,7 @@ class HooklineWorker(Presence):
         self._keeper.stop()
         try:
             self.teardown()  # type: ignore[no-untyped-call]  # rq's
-            self._note(self._hear()[0])
+            self._hear_the_last()
             self._collect(wait=False)
             self._note(self._leases.record())
             self._leases.give_up_crashed()
@@ -177,6 +177,14 @@ class HooklineWorker(Presence):
             exit_at_last = threading.Timer(EXIT_SECONDS, os._exit, [0])
             exit_at_last.daemon = True
             exit_at_last.start()
+
+    def _hear_the_last(self) -> None:
+        """Of a call under way. Where its reply is lost, the next one records what it was to record, and
+        what it may have leased is given back: for that nothing is to run again."""
+        try:
+            self._note(self._hear()[0])
+        except RedisError:
+            self._leases.recover(self._intake.queues())
 
     def _close_lifespans(self) -> None:
         """In this thread, which has opened them. One that hangs keeps no process that is to end."""
