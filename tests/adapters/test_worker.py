@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 import pytest
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError
 from rq import Queue, Worker
 from rq.suspension import resume, suspend
@@ -182,73 +181,6 @@ def test_a_processor_that_is_gone_can_be_replayed_when_it_is_back(rig: Rig, redi
     assert rig.run(ledger.replay([a_delivery()])) == ["replayed"]
     drain(an_app(seen.processor()), redis_url)
     assert (rig.row(a_delivery()).state, seen.values) == (DONE, ["1"])
-
-
-def test_what_was_leased_runs_also_where_the_next_question_fails(
-    rig: Rig, redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = Seen()
-    worker = a_worker(an_app(seen.processor()), redis_url)
-    ask, fails = worker._leases.ask, iter([False, True])
-
-    def ask_or_fail(*arguments: Any) -> None:
-        if next(fails, False):
-            raise RedisConnectionError
-        ask(*arguments)
-
-    monkeypatch.setattr(worker._leases, "ask", ask_or_fail)
-    rig.accept("1")
-    with Running(worker):
-        until(lambda: seen.values == ["1"])
-        until(lambda: rig.row(a_delivery()).state == DONE)
-
-
-def test_what_ended_is_recorded_also_where_the_last_call_is_lost(
-    rig: Rig, redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = Seen()
-    worker = a_worker(an_app(seen.processor()), redis_url)
-    ask = worker._leases.ask
-
-    def leave_instead(*arguments: Any) -> None:
-        if not worker._leases.unrecorded:
-            return ask(*arguments)
-        monkeypatch.setattr(worker._leases, "hear", lost)
-        raise ZeroDivisionError  # any reason to end
-
-    def lost() -> NoReturn:
-        raise RedisConnectionError
-
-    monkeypatch.setattr(worker._leases, "ask", leave_instead)
-    rig.accept("1")
-    with pytest.raises(ZeroDivisionError):
-        worker.work(burst=True)
-    assert (rig.row(a_delivery()).state, seen.values) == (DONE, ["1"])
-
-
-def test_what_is_leased_by_a_call_under_way_is_not_taken_for_unheard(
-    rig: Rig, redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worker = a_worker(an_app(Seen().processor()), redis_url)
-    beat, recover, fails = worker.beat, worker._leases.recover, iter([False, True])
-    under_way: list[bool] = []
-
-    def beat_or_fail(**options: Any) -> None:
-        if worker._leases.under_way and next(fails, False):
-            raise RedisConnectionError
-        beat(**options)
-
-    def recover_and_note(queues: Any) -> None:
-        under_way.append(worker._leases.under_way)
-        recover(queues)
-
-    monkeypatch.setattr(worker, "beat", beat_or_fail)
-    monkeypatch.setattr(worker._leases, "recover", recover_and_note)
-    monkeypatch.setattr("gateway.adapters.worker.worker.BEAT_SECONDS", 0.0)
-    monkeypatch.setattr("gateway.adapters.worker.worker.PAUSE_SECONDS", 0.0)
-    with Running(worker):
-        until(lambda: under_way)
-    assert under_way == [False]
 
 
 def test_a_start_that_fails_is_a_failed_attempt_and_the_worker_goes_on(
