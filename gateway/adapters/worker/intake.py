@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from random import Random
 
 from redis import Redis
 
@@ -27,7 +28,7 @@ class Intake:
         self._client = client
         self._keys = Keys(app.prefix)
         self._ringer = ringer
-        self._slots = Slots(concurrency, _caps(app))
+        self._slots = Slots(concurrency, _caps(app), Random())
         self._queue_of = {source.name: source.queue for source in app.config.sources}
         self._queues = list(queues)
         self._strays: list[str] = []
