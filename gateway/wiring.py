@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.adapters.http.edge import Deployment, Limits
+from gateway.adapters.http.flood import FloodGuard
 from gateway.adapters.http.lasting import Lasting
-from gateway.adapters.http.limiters import FloodGuard, RedisQuota
+from gateway.adapters.http.quota import RedisQuota
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.spool.slots import problem_of
 from gateway.application import Application

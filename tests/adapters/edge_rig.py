@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from structlog.testing import capture_logs
 
+from gateway.adapters.http.counters import Counters
 from gateway.adapters.http.edge import Deployment, Edge, Limits
 from gateway.adapters.http.exchange import Exchange
+from gateway.adapters.http.flood import FloodGuard
 from gateway.adapters.http.lasting import Lasting
-from gateway.adapters.http.limiters import FloodGuard
-from gateway.adapters.http.metrics import Counters
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import Arrival, Event

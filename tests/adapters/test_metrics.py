@@ -9,7 +9,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from gateway import __version__
-from gateway.adapters.http.metrics import BUCKETS, Counters, Snapshot, read_snapshot, render
+from gateway.adapters.http.counters import BUCKETS, Counters
+from gateway.adapters.http.metrics import Snapshot, read_snapshot, render
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys

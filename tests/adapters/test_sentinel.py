@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import RedisError
 
-from gateway.adapters.http.limiters import RedisQuota
+from gateway.adapters.http.quota import RedisQuota
 from gateway.adapters.ledger.async_ledger import AsyncLedger
 from gateway.adapters.ledger.redis_clients import async_client, blocking_client
 from gateway.adapters.ledger.redis_keys import Keys

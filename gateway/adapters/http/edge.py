@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from gateway.adapters.http.bodies import BodyRefused, InFlight
 from gateway.adapters.http.exchange import Exchange
+from gateway.adapters.http.flood import FloodGuard
 from gateway.adapters.http.lasting import Lasting
-from gateway.adapters.http.limiters import FloodGuard
 from gateway.adapters.http.notes import Notes
 from gateway.adapters.http.responses import respond
 from gateway.core.addresses import caller_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.adapters.http.metrics import Counters
+from gateway.adapters.http.counters import Counters
 from gateway.adapters.ledger.lessons import RedisLessons
 from gateway.adapters.ledger.pressure import LedgerPressure
 from gateway.adapters.ledger.redis_keys import Keys

@@ -94,7 +94,7 @@ async def _work(
     from redis.exceptions import RedisError
 
     from gateway.adapters.http.lasting import Lasting
-    from gateway.adapters.http.limiters import RedisQuota
+    from gateway.adapters.http.quota import RedisQuota
     from gateway.adapters.ledger.redis_clients import async_client
     from gateway.adapters.ledger.redis_keys import Keys
     from gateway.refusals import Release, rehearsing, releasing

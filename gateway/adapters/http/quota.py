@@ -1,11 +1,7 @@
-"""The two rate limits, both by the `limits` library.
-
-The flood guard counts every request of one client address, in this process's memory, bounded.
-The quota counts a source's verified requests, in Redis, shared by all gateways.
-"""
+"""The quota: counts a source's verified requests in Redis, shared by all gateways."""
 
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final
@@ -13,81 +9,13 @@ from typing import Final
 from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.storage import Storage
 from redis.exceptions import RedisError
 
 from gateway.adapters.ledger.batcher import Batcher
 from gateway.adapters.ledger.redis_clients import async_client
 from gateway.core.source import Source
 
-MOST_ADDRESSES: Final = 65_536
 MOST_SPARE: Final = 256
-
-
-class BoundedCounters(Storage):
-    """Counters in memory that forget the longest unseen key when full.
-
-    The library's own memory storage has no bound, and looks through all keys at every hit: a flood
-    from many addresses would make it the attack's best tool.
-    """
-
-    STORAGE_SCHEME = None
-
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
-        super().__init__()
-        self._most = most
-        self._clock = clock
-        self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        count, ends = self._counters.get(key, (0, 0.0))
-        now = self._clock()
-        if ends <= now:
-            count, ends = 0, now + expiry
-        self._counters[key] = (count + amount, ends)
-        self._counters.move_to_end(key)
-        if len(self._counters) > self._most:
-            self._counters.popitem(last=False)
-        return count + amount
-
-    def get(self, key: str) -> int:
-        count, ends = self._counters.get(key, (0, 0.0))
-        return count if ends > self._clock() else 0
-
-    def get_expiry(self, key: str) -> float:
-        return self._counters.get(key, (0, self._clock()))[1]
-
-    def check(self) -> bool:
-        return True
-
-    def reset(self) -> int:
-        dropped = len(self._counters)
-        self._counters.clear()
-        return dropped
-
-    def clear(self, key: str) -> None:
-        self._counters.pop(key, None)
-
-
-class FloodGuard:
-    def __init__(
-        self, limit: str, most: int = MOST_ADDRESSES, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._item = parse(limit)
-        self._seconds = self._item.get_expiry()
-        self._storage = BoundedCounters(most, clock)
-        self._clock = clock
-
-    def hit(self, address: str) -> float | None:
-        """None when within the limit, else seconds until it may be tried again."""
-        # The library's fixed window, without its making of a key: every request pays for this.
-        if self._storage.incr(address, self._seconds) <= self._item.amount:
-            return None
-        return max(1.0, self._storage.get_expiry(address) - self._clock())
 
 
 class Permits:
