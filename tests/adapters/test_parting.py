@@ -61,7 +61,7 @@ async def serving(grace: str = "5s") -> AsyncIterator[tuple[Server, tuple[str, i
 
 def caller(address: tuple[str, int], data: bytes = b"") -> socket.socket:
     """At once and blocking, so that the server's loop does not turn: it knows nothing yet."""
-    sock = socket.create_connection(address, timeout=5)
+    sock = socket.create_connection(address, timeout=60)
     sock.sendall(data)
     return sock
 
@@ -70,7 +70,7 @@ async def said(sock: socket.socket) -> bytes:
     """All up to the end of the connection. Raises ConnectionError when it was reset."""
     reader, writer = await asyncio.open_connection(sock=sock)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read()
     finally:
         writer.close()
@@ -81,7 +81,7 @@ async def one_answer(sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     sock.setblocking(False)
     heard = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not heard.endswith(b"ok"):
             heard += await loop.sock_recv(sock, 1000)
 
@@ -180,7 +180,7 @@ def test_a_task_that_loses_a_cancellation_is_told_again(monkeypatch: pytest.Monk
     async def main() -> None:
         task = asyncio.create_task(deaf_once())
         await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await end([task])
         assert task.cancelled()
 

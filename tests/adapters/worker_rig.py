@@ -25,7 +25,7 @@ AT_ONCE: Final = RetryPolicy(attempts=3, first_delay=0.0)
 Function = Callable[..., Any]
 
 
-def until(probe: Callable[[], T], seconds: float = 15.0, what: str = "what was awaited") -> T:
+def until(probe: Callable[[], T], seconds: float = 60.0, what: str = "what was awaited") -> T:
     """What `probe` gives once that is true-ish. Raises AssertionError after the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := probe()):
@@ -73,9 +73,9 @@ def an_app(
     **worker: float,
 ) -> Application:
     """Functions are processors of source `github`. `worker`: settings, times in seconds."""
-    wanted = {"sweep_interval": 0.05, "lease": 2.0, "look_interval": 1.0, "grace": 5.0} | worker
+    wanted = {"sweep_interval": 0.05, "lease": 600.0, "look_interval": 1.0, "grace": 5.0} | worker
     texts = {name: f"{int(seconds * 1000)}ms" for name, seconds in wanted.items()}
-    settings = Settings.model_validate({"worker": texts})
+    settings = Settings.model_validate({"worker": texts, "redis": {"timeout": "20s"}})
     found = [each if isinstance(each, Processor) else a_processor(each) for each in processors]
     default = (a_source(retry=AT_ONCE),)
     config = Config(settings, tuple(sources) if sources is not None else default)
@@ -106,12 +106,12 @@ class Running:
     def ask_to_stop(self) -> None:
         self.worker.request_stop(signal.SIGTERM, None)
 
-    def stop(self, seconds: float = 20.0) -> None:
+    def stop(self, seconds: float = 60.0) -> None:
         if self._thread.is_alive():
             self.ask_to_stop()
         self.join(seconds)
 
-    def join(self, seconds: float = 20.0) -> None:
+    def join(self, seconds: float = 60.0) -> None:
         """Waits until it has ended. Raises what ended it."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "the worker goes on"

@@ -59,6 +59,7 @@ def a_deployment(
     lease: str = "2s",
     grace: str = "5s",
     more: str = "",
+    redis: str = "",
 ) -> Deployment:
     """`processors`: a module in which `note(event, phase)` leaves a line in the effect log."""
     head = (
@@ -67,7 +68,7 @@ def a_deployment(
     return Deployment(
         root,
         dict.fromkeys(sources, UNVERIFIED + more),
-        QUICK.format(lease=lease, grace=grace),
+        redis + QUICK.format(lease=lease, grace=grace),
         {"effects": EFFECTS, "all": head + processors},
         {"EFFECTS": str(root / "effects.log")},
     )
@@ -116,7 +117,7 @@ class Process:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds: float = 20.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM, and the exit status."""
         self.process.terminate()
         return self.process.wait(seconds)
@@ -146,7 +147,7 @@ class Crew:
         """`hookline worker`; `ready`: only when it has begun to work."""
         process = self._run(self.deployment.command("worker", *options), self._environ(), REPOSITORY)
         if ready:
-            until(lambda: process.lines("worker.started"), 30, f"a worker:\n{process.text()}")
+            until(lambda: process.lines("worker.started"), what=f"a worker:\n{process.text()}")
         return process
 
     def stock(self, *queues: str, options: Iterable[str] = ()) -> Process:

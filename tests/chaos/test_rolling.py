@@ -32,7 +32,7 @@ def test_a_gateway_is_replaced_under_load_by_one_that_serves_and_by_no_other(
             way.end()
         finally:
             way.kill()
-        until(lambda: not crew.rig.members("hookline:pending:shop"), 30, "the end of all deliveries")
+        until(lambda: not crew.rig.members("hookline:pending:shop"), what="the end of all deliveries")
         found = count("replace", 1, crew, account)
     assert found.faults() == []
     assert found.account.statuses[OK] == found.account.requests > 0

@@ -78,7 +78,7 @@ def working(given: Deployment, redis_url: str) -> Iterator[None]:
             yield
         finally:
             worker.terminate()
-            assert worker.wait(20) == 0
+            assert worker.wait(60) == 0
 
 
 def told(given: Deployment, redis_url: str, *words: str) -> Any:
@@ -115,14 +115,14 @@ def test_what_a_receiver_does_not_take_is_tried_again_put_aside_and_replayed(
         given = deployment(tmp_path, text)
         accept(given, redis_url, event())
         with working(given, redis_url):
-            (letter,) = until(lambda: told(given, redis_url, "dead-letters", "list"), 20)
+            (letter,) = until(lambda: told(given, redis_url, "dead-letters", "list"))
             assert (letter["processor"], letter["reason"]) == ("plain.forward", "exhausted")
             shown = given.run("dead-letters", "show", letter["id"], redis_url=redis_url).stdout
             assert f"127.0.0.1:{receiver.port} answered 500" in shown
             receiver.status = 204
             assert given.run("replay", letter["id"], "--yes", redis_url=redis_url).returncode == 0
-            until(lambda: len(receiver.received) == 3, 20)
-            until(lambda: not told(given, redis_url, "dead-letters", "list"), 20)
+            until(lambda: len(receiver.received) == 3)
+            until(lambda: not told(given, redis_url, "dead-letters", "list"))
     log = (tmp_path / "worker.log").read_text()
     words = [line["event"] for line in map(json.loads, log.splitlines())]
     assert [word for word in words if word.startswith("attempt.")] == [

@@ -78,7 +78,7 @@ def test_a_source_with_a_backlog_is_told_to_come_again_and_its_neighbour_is_not(
     answers = [post(small, "bounded", number) for number in range(3)]
     assert answers == [200, 200, 200]
     body = event(number=99)
-    until(lambda: small.send("/hooks/bounded", body, signed(body)).status == 503, 5)
+    until(lambda: small.send("/hooks/bounded", body, signed(body)).status == 503)
     answer = small.send("/hooks/bounded", body, signed(body))
     assert 5 <= int(answer.headers["retry-after"]) <= 10
     assert post(small, "plain", 100) == 200

@@ -27,7 +27,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 def deployment(root: Path) -> Deployment:
     wishes = [(name, "*") for name in SOURCES]
-    return Deployment(root, SOURCES, settings(), {"nothing": processors(*wishes)})
+    return Deployment(root, SOURCES, settings(redis=""), {"nothing": processors(*wishes)})
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 def deployment(root: Path, *spool: str, sources: dict[str, str] = SOURCES) -> Deployment:
     wishes = [(name, "push" if name == "picky" else "*") for name in sources]
     table = "\n".join(("\n[spool]", f'directory = "{root / "spool"}"', *spool))
-    return Deployment(root, sources, settings() + table, {"nothing": processors(*wishes)})
+    return Deployment(root, sources, settings(redis="") + table, {"nothing": processors(*wishes)})
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class Ward:
         row = Row(fault)
         logged = len(self.gateway.logs())
         street = Street(self.gateway.address[1], fault.name.replace(" ", "_"))
-        until(lambda: len(acknowledged(street.answers)) >= 6, 20, "a healthy start")
+        until(lambda: len(acknowledged(street.answers)) >= 6, what="a healthy start")
         struck = time.monotonic()
         heal = fault.strike(self)
         try:
