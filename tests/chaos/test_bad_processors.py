@@ -283,7 +283,7 @@ def test_one_that_holds_the_interpreter_ends_its_worker_which_says_the_line(
     tmp_path: Path, redis_url: str
 ) -> None:
     """Nothing of Python runs there any more: a thread of C ends it, and the next one goes on."""
-    with crew_of(tmp_path, redis_url, HOLDS) as crew:
+    with crew_of(tmp_path, redis_url, HOLDS, lease="1s") as crew:
         worker = crew.worker()
         crew.accept("1", processors=["holds"])
         assert worker.process.wait(60) == 1

@@ -44,6 +44,11 @@ def until(probe: Callable[[], T], seconds: float = 60.0, what: str = "what was a
     return found
 
 
+def in_time(is_quick: Callable[[], bool]) -> bool:
+    """A machine that stands still for a moment makes one try late; who is slow, every one."""
+    return any(is_quick() for _ in range(5))
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A directory with configuration and processors. Texts are TOML and Python, by file name."""
