@@ -2,6 +2,7 @@
 hypothesis tries: HYPOTHESIS_PROFILE=deep tries fifty times as many, at random.
 """
 
+import compileall
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
 
+import gateway
 from gateway.adapters.embedded.binary import find_binary
 from gateway.adapters.embedded.server import EmbeddedServer
 from gateway.adapters.ledger.redis_clients import blocking_client
@@ -29,6 +31,13 @@ settings.register_profile(
     "deep", max_examples=2000, deadline=None, database=None, suppress_health_check=SLOW_IS_NO_FAILURE
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hundreds of interpreters are started: where none of them may write bytecode, as in containers,
+    each would compile all of ours anew, for a quarter of its life."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(gateway.__file__).parent, quiet=2)
 
 
 @pytest.fixture(scope="session")
