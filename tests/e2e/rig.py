@@ -92,7 +92,11 @@ class Deployment:
 
 
 class Gateway:
-    """A running gateway. `sock`: serve this listening socket, as one child of several would."""
+    """A running gateway. `sock`: serve this listening socket, as one child of several would.
+
+    `outages`: a 503 is what is looked at. Else it is come back from, as senders do: it says that the
+    machine stood still for longer than senders wait.
+    """
 
     def __init__(
         self,
@@ -100,8 +104,10 @@ class Gateway:
         redis_url: str,
         *options: str,
         sock: socket.socket | None = None,
+        outages: bool = False,
     ) -> None:
         self.deployment = deployment
+        self._tries = 1 if outages else 5
         self.redis_url = redis_url
         self._options = options
         self._sock = sock
@@ -161,8 +167,12 @@ class Gateway:
         method: str = "POST",
         timeout: float = 60.0,
     ) -> Answer:
-        """One request on a connection of its own."""
-        return exchange(self.address, request(method, path, body, headers), timeout)
+        """One request, on a connection of its own."""
+        for _ in range(self._tries):
+            answer = exchange(self.address, request(method, path, body, headers), timeout)
+            if answer.status != 503:
+                break
+        return answer
 
     def get(self, path: str, headers: Pairs = (), *, admin: bool = False) -> Answer:
         address = self.admin_address if admin else self.address

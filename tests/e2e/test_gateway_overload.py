@@ -23,7 +23,7 @@ def small(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
         settings(f"max_connections = {ROOM}"),
         {"nothing": processors(*((name, "*") for name in SOURCES))},
     )
-    with Gateway(deployment, server.url) as running:
+    with Gateway(deployment, server.url, outages=True) as running:
         yield running
 
 

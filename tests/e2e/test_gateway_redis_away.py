@@ -34,7 +34,9 @@ def deployment(root: Path) -> Deployment:
 @pytest.fixture(scope="module")
 def behind(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway whose Redis goes away."""
-    with Gateway(deployment(tmp_path_factory.mktemp("behind")), redis_server.url) as running:
+    with Gateway(
+        deployment(tmp_path_factory.mktemp("behind")), redis_server.url, outages=True
+    ) as running:
         yield running
 
 
@@ -111,7 +113,9 @@ def test_a_gateway_that_starts_during_an_outage_waits_for_its_end(
     redis = RedisServer(tmp_path / "redis")
     with (
         socket.create_server(("127.0.0.1", 0)) as sock,
-        Gateway(deployment(tmp_path), redis.url, sock=sock if as_a_child else None) as gateway,
+        Gateway(
+            deployment(tmp_path), redis.url, sock=sock if as_a_child else None, outages=True
+        ) as gateway,
     ):
         assert send(gateway, "limited", "early").status == 503
         assert gateway.get("/readyz").status == 503

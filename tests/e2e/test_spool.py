@@ -98,7 +98,7 @@ def test_what_a_sender_without_retries_sends_in_an_outage_is_stored_once_after_i
     tmp_path: Path, redis_server: RedisServer, go_away: Callable[[RedisServer], Callable[[], None]]
 ) -> None:
     ids: list[str] = []
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway:
 
         def all_are_answered_in_time() -> bool:
             ids.extend(more := some_ids())
@@ -122,7 +122,10 @@ def test_what_a_sender_without_retries_sends_in_an_outage_is_stored_once_after_i
 def test_only_the_first_request_of_an_outage_waits_for_a_redis_that_hangs(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway, away(redis_server, hang):
+    with (
+        Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway,
+        away(redis_server, hang),
+    ):
         assert send(gateway, "first").seconds > AT_ONCE
         assert in_time(lambda: max(send(gateway, each).seconds for each in some_ids(10)) < AT_ONCE)
 
@@ -130,7 +133,7 @@ def test_only_the_first_request_of_an_outage_waits_for_a_redis_that_hangs(
 def test_a_gateway_whose_spool_takes_writes_is_ready_and_tells_what_is_wrong(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway:
         until(lambda: gateway.get("/readyz").body == b'{"ready":true,"problems":[]}')
         with away(redis_server):
             until(lambda: b"redis" in gateway.get("/readyz").body)
@@ -146,7 +149,7 @@ def test_a_gateway_whose_spool_takes_writes_is_ready_and_tells_what_is_wrong(
 def test_a_source_without_a_spool_answers_503_as_ever(
     tmp_path: Path, redis_server: RedisServer, source: str
 ) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway, away(redis_server):
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway, away(redis_server):
         if source == "stripe":
             answer = gateway.send("/hooks/stripe", event(), stripe(event()))
         else:
@@ -155,7 +158,7 @@ def test_a_source_without_a_spool_answers_503_as_ever(
 
 
 def test_what_is_forged_or_unwanted_is_not_kept(tmp_path: Path, redis_server: RedisServer) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway, away(redis_server):
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway, away(redis_server):
         assert gateway.send("/hooks/shop", b"{}", signed(b"{}", secret="x" * 40)).status == 401
         assert send(gateway, "unwanted", "picky", "star").status == 200
         gateway.await_log("request.ignored", source="picky")
@@ -163,7 +166,7 @@ def test_what_is_forged_or_unwanted_is_not_kept(tmp_path: Path, redis_server: Re
 
 
 def test_a_rate_limit_is_not_charged_in_an_outage(tmp_path: Path, redis_server: RedisServer) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway:
 
         def all_are_answered_in_time() -> bool:
             answers = [send(gateway, each, "limited") for each in ("a", "b", "c")]
@@ -177,7 +180,7 @@ def test_a_rate_limit_is_not_charged_in_an_outage(tmp_path: Path, redis_server: 
 
 def test_a_batch_comes_back_whole(tmp_path: Path, redis_server: RedisServer) -> None:
     body = b'{"events": [{"id": "1", "type": "a"}, {"id": "2",  "type": "b"}]}'
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway:
         with away(redis_server):
             assert gateway.send("/hooks/batched", body, signed(body)).status == 200
         assert_stored_once(redis_server, ["1", "2"], "batched")
@@ -186,7 +189,7 @@ def test_a_batch_comes_back_whole(tmp_path: Path, redis_server: RedisServer) -> 
 def test_a_repeat_during_and_after_the_outage_is_one_event(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway:
         assert send(gateway, "before").status == 200
         with away(redis_server):
             for each in ("before", "twice", "twice"):
@@ -199,7 +202,7 @@ def test_a_repeat_during_and_after_the_outage_is_one_event(
 def test_a_full_spool_answers_503_and_is_not_ready_until_there_is_room(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    with Gateway(deployment(tmp_path, "max_events = 3"), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path, "max_events = 3"), redis_server.url, outages=True) as gateway:
         with away(redis_server):
             statuses = [send(gateway, each).status for each in "abcde"]
             assert statuses == [200, 200, 200, 503, 503]
@@ -218,7 +221,7 @@ def test_nothing_that_was_answered_200_is_lost_when_the_gateway_is_killed_in_an_
     sending = deployment(tmp_path)
     redis_server.kill()
     for _ in range(3):
-        with Gateway(sending, redis_server.url) as gateway:
+        with Gateway(sending, redis_server.url, outages=True) as gateway:
             goal = len(acknowledged) + 30
             threads = [threading.Thread(target=send_on, args=(gateway, acknowledged)) for _ in range(8)]
             for thread in threads:
@@ -227,7 +230,7 @@ def test_nothing_that_was_answered_200_is_lost_when_the_gateway_is_killed_in_an_
             gateway.signal(signal.SIGKILL)
             for thread in threads:
                 thread.join()
-    with Gateway(sending, redis_server.url) as gateway:
+    with Gateway(sending, redis_server.url, outages=True) as gateway:
         assert gateway.get("/readyz").status == 200
         assert kept(gateway) >= len(acknowledged)
         redis_server.start()
@@ -256,7 +259,10 @@ def test_a_restart_finds_what_was_kept_and_sigterm_loses_nothing(
     ids = some_ids()
     waiting = deployment(tmp_path)
     redis_server.kill()
-    with Gateway(waiting, redis_server.url) as gateway, ThreadPoolExecutor(CALLERS) as pool:
+    with (
+        Gateway(waiting, redis_server.url, outages=True) as gateway,
+        ThreadPoolExecutor(CALLERS) as pool,
+    ):
         calls = {each: pool.submit(send, gateway, each) for each in ids}
         until(lambda: kept(gateway) > 0)
         assert gateway.stop() == 0
@@ -266,7 +272,7 @@ def test_a_restart_finds_what_was_kept_and_sigterm_loses_nothing(
                 answered += [each] if call.result().status == 200 else []
     redis_server.start()
     assert answered
-    with Gateway(waiting, redis_server.url) as gateway:
+    with Gateway(waiting, redis_server.url, outages=True) as gateway:
         until(lambda: kept(gateway) == 0)
     with redis_server.client() as client:
         assert all(LedgerView(client).stored("shop", each) for each in answered)
@@ -275,20 +281,20 @@ def test_a_restart_finds_what_was_kept_and_sigterm_loses_nothing(
 def test_a_source_that_is_gone_keeps_its_requests_until_it_is_back(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway, away(redis_server):
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway, away(redis_server):
         assert send(gateway, "one").status == 200
         gateway.signal(signal.SIGKILL)
         gateway.process.wait()
     (tmp_path / "config" / "sources" / "shop.toml").unlink()
     others = {name: text for name, text in SOURCES.items() if name != "shop"}
-    with Gateway(deployment(tmp_path, sources=others), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path, sources=others), redis_server.url, outages=True) as gateway:
         gateway.await_log("spool.source_missing", source="shop", requests=1)
         assert kept(gateway) == 1
         with away(redis_server):
             assert send_github(gateway, "another").status == 200
         until(lambda: kept(gateway) == 1)
         assert_stored_once(redis_server, ["another"], "github")
-    with Gateway(deployment(tmp_path), redis_server.url):
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True):
         assert_stored_once(redis_server, ["one"])
 
 
@@ -298,19 +304,19 @@ def test_processes_of_one_gateway_have_a_file_each_and_what_is_left_behind_is_dr
     ids = some_ids()
     waiting = deployment(tmp_path)
     redis_server.kill()
-    with Gateway(waiting, redis_server.url, "--workers", "3") as gateway:
+    with Gateway(waiting, redis_server.url, "--workers", "3", outages=True) as gateway:
         until(lambda: len(survey(tmp_path / "spool").files) == 3)
         assert {answer.status for answer in send_many(gateway, ids)} == {200}
         assert kept(gateway) == MANY
     redis_server.start()
-    with Gateway(waiting, redis_server.url) as gateway:
+    with Gateway(waiting, redis_server.url, outages=True) as gateway:
         until(lambda: kept(gateway) == 0)
         until(lambda: len(survey(tmp_path / "spool").files) == 1)
     assert_stored_once(redis_server, ids)
 
 
 def test_no_disk_is_touched_while_redis_answers(tmp_path: Path, redis_server: RedisServer) -> None:
-    with Gateway(deployment(tmp_path), redis_server.url) as gateway:
+    with Gateway(deployment(tmp_path), redis_server.url, outages=True) as gateway:
         until(lambda: kept(gateway) == 0 and gateway.get("/readyz").status == 200)
         before = states(tmp_path / "spool")
         assert {answer.status for answer in send_many(gateway, some_ids())} == {200}
