@@ -21,16 +21,18 @@ from gateway.settings import Settings
 from tests.adapters.ledger_rig import a_source
 
 T = TypeVar("T")
+LONGEST_PAUSE: Final = 0.05  # whoever looks more often takes the core from who is waited for
 AT_ONCE: Final = RetryPolicy(attempts=3, first_delay=0.0)
 Function = Callable[..., Any]
 
 
 def until(probe: Callable[[], T], seconds: float = 60.0, what: str = "what was awaited") -> T:
     """What `probe` gives once that is true-ish. Raises AssertionError after the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.001
     while not (found := probe()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
     return found
 
 

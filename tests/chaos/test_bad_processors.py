@@ -270,12 +270,12 @@ def _three(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 HOLDS = """
-import re
+import ctypes
 
 @registry.processor(source="github")
 def holds(event: Event) -> None:
     note(event, "start")
-    re.match("(a+)+$", "a" * 64 + "b")  # it never lets go
+    ctypes.PyDLL(None).sleep(3600)  # it never lets go, and takes no core
 """
 
 
