@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from gateway.adapters.worker.loops import LoopThread
 from gateway.adapters.worker.runner import Ended, Runner
 from gateway.plugins import Event, RetryAfter
 from gateway.process import AttemptTimeout, where
@@ -429,6 +430,29 @@ def test_who_blocks_the_loop_is_told_once_with_the_line(
     assert line["event"] == "processor.blocks_loop"
     assert line["where"] == f"{__file__}:{blocks.__code__.co_firstlineno + 1}"
     assert line["seconds"] >= 0.1
+
+
+def test_it_is_told_also_where_the_first_look_finds_nobody_at_work(
+    lines: list[MutableMapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine may come to the loop late: silent, and nobody's doing yet."""
+    bench, runs, nobody = Bench(abandon_seconds=0.5), LoopThread.runs, iter([("", None)])
+    monkeypatch.setattr("gateway.adapters.worker.runner.BLOCKS_SECONDS", 0.02)
+    monkeypatch.setattr(
+        LoopThread, "runs", lambda loop, outside: next(nobody, None) or runs(loop, outside)
+    )
+    with gate() as opened:
+
+        async def blocks(event: Event) -> None:
+            opened.wait(SECONDS)
+
+        bench.start(blocks)
+        bench.start(returns_async)
+        assert bench.next().error is None
+    assert bench.next().error is None
+    assert [each["processor"] for each in lines if each["event"] == "processor.blocks_loop"] == [
+        "blocks"
+    ]
 
 
 def test_as_long_as_it_blocks_it_is_told_no_second_time_and_the_next_time_it_is(
