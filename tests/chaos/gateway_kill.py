@@ -20,7 +20,7 @@ from gateway.core.event import event_id
 from tests.chaos.report import Report, unequal
 from tests.chaos.rig import Crew, a_deployment, own_server
 from tests.chaos.senders import CUT_OFF, REFUSED, Account, Sender
-from tests.e2e.rig import PATIENT, Gateway, until
+from tests.e2e.rig import Gateway, until
 from tests.ports import own_port
 
 IDENTITY: Final = '[identity]\nevent_id = ["{header.X-Event-Id}"]\n'
@@ -36,7 +36,7 @@ LONGEST_LIFE: Final = 1.0
 
 def campaign(root: Path, url: str, kills: int, seed: int) -> Report:
     chance = random.Random(seed)
-    deployment = a_deployment(root, PROCESSORS, ["shop"], lease="1m", more=IDENTITY, redis=PATIENT)
+    deployment = a_deployment(root, PROCESSORS, ["shop"], lease="1m", more=IDENTITY)
     port = own_port()  # one that stays ours: who starts again listens where the one before did
     report = Report(f"{kills} kills of a gateway, seed {seed}")
     with Crew(deployment, url) as crew:

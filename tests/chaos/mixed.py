@@ -25,7 +25,7 @@ from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import event_id
 from tests.chaos.report import Report
 from tests.chaos.rig import Crew, Process, a_deployment, own_server
-from tests.e2e.rig import PATIENT, Gateway, until
+from tests.e2e.rig import Gateway, until
 
 IDENTITY: Final = '[identity]\nevent_id = ["{header.X-Event-Id}"]\n'
 PROCESSORS: Final = """
@@ -58,7 +58,7 @@ def campaign(
     """`rate`: events a second. `deadly`: how many of them take a process down three times."""
     chosen = set(random.Random(seed).sample(range(events), deadly))
     report = Report(f"{events} events for four processors, {deadly} of them deadly, seed {seed}")
-    deployment = a_deployment(root, PROCESSORS, ["shop"], more=IDENTITY, redis=PATIENT)
+    deployment = a_deployment(root, PROCESSORS, ["shop"], more=IDENTITY)
     with Crew(deployment, url) as crew, Gateway(deployment, url) as gateway:
         supervisor = Supervisor(crew)
         began = time.monotonic()

@@ -9,13 +9,13 @@ from tests.chaos.rig import Crew, a_deployment
 from tests.chaos.rolling.campaign import PATH, PROCESSORS, count
 from tests.chaos.rolling.load import OK, Load
 from tests.chaos.rolling.ways import Replaced
-from tests.e2e.rig import PATIENT, until
+from tests.e2e.rig import until
 
 
 def test_a_gateway_is_replaced_under_load_by_one_that_serves_and_by_no_other(
     tmp_path: Path, redis_url: str
 ) -> None:
-    deployment = a_deployment(tmp_path, PROCESSORS, ["shop"], lease="1m", more=IDENTITY, redis=PATIENT)
+    deployment = a_deployment(tmp_path, PROCESSORS, ["shop"], lease="1m", more=IDENTITY)
     with Crew(deployment, redis_url) as crew:
         crew.worker()
         way = Replaced(crew, ())

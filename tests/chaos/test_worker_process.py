@@ -150,7 +150,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing(tmp_path: Path) ->
     data.mkdir()
     with (
         RedisServer(data) as server,
-        Crew(a_deployment(tmp_path, PROCESSORS, lease="1s"), server.url) as crew,
+        Crew(a_deployment(tmp_path, PROCESSORS, lease="1s", redis=""), server.url) as crew,
     ):
         worker = crew.worker()
         crew.accept(*numbers(5, "slow"), *numbers(50))
@@ -172,7 +172,7 @@ def test_a_server_that_hangs_longer_than_the_lease_makes_nothing_run_twice(tmp_p
     data.mkdir()
     with (
         RedisServer(data) as server,
-        Crew(a_deployment(tmp_path, PROCESSORS, lease="500ms"), server.url) as crew,
+        Crew(a_deployment(tmp_path, PROCESSORS, lease="500ms", redis=""), server.url) as crew,
     ):
         worker = crew.worker()
         crew.accept(*numbers(3, "slow"), *numbers(200))

@@ -9,7 +9,7 @@ from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_id
 from tests.adapters.ledger_rig import Rig
 from tests.chaos.rig import Crew, a_deployment
-from tests.e2e.rig import PATIENT, Gateway, until
+from tests.e2e.rig import Gateway, until
 
 PROCESSORS = """
 @registry.processor(source="shop", order_by="customer")
@@ -32,7 +32,7 @@ IDENTITY = '[identity]\nevent_id = ["{header.x-id}"]\n'
 def test_webhooks_of_a_key_run_one_after_the_other_with_steps_and_emitted_events(
     tmp_path: Path, redis_url: str
 ) -> None:
-    deployment = a_deployment(tmp_path, PROCESSORS, ("shop",), lease="1m", more=IDENTITY, redis=PATIENT)
+    deployment = a_deployment(tmp_path, PROCESSORS, ("shop",), lease="1m", more=IDENTITY)
     with Crew(deployment, redis_url) as crew:
         with Gateway(deployment, redis_url) as gateway:
             for number in range(6):

@@ -63,7 +63,7 @@ class Ward:
         self.led = 0  # the port of the server that was the primary when the fault began
         self.relay = relay
         self.url = (sentinel or relay or server).url
-        made = a_deployment(root, PROCESSORS, ["shop", "kept"], lease=LEASE, more=IDENTITY)
+        made = a_deployment(root, PROCESSORS, ["shop", "kept"], lease=LEASE, more=IDENTITY, redis="")
         self._deployment = replace(
             made,
             sources={**made.sources, "kept": "spool = true\n" + made.sources["kept"]},
