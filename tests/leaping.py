@@ -18,7 +18,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(asyncio.wait_for(main, 3600))
 
 
-class _Leaping(selectors.SelectSelector):
+class _Leaping(selectors.DefaultSelector):
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

@@ -62,7 +62,8 @@ def a_deployment(
     more: str = "",
     redis: str = PATIENT,
 ) -> Deployment:
-    """`processors`: a module in which `note(event, phase)` leaves a line in the effect log."""
+    """`processors`: a module in which `note(event, phase)` leaves a line in the effect log. `redis`: a
+    table of the settings; where the server is to go away, what is the default is tested."""
     head = (
         f"from {PROCESSORS}.effects import note\nfrom gateway.plugins import *\nregistry = Registry()\n"
     )
