@@ -164,7 +164,7 @@ async def _on_time(run: _Run, opened: list[_Connection], rate: float) -> None:
     run.idle = list(opened)
     at = perf_counter()
     while at < run.deadline:
-        while at <= perf_counter():
+        while at <= min(perf_counter(), run.deadline):
             if run.idle:
                 run.idle.pop().send(at)
             else:

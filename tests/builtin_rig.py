@@ -75,8 +75,13 @@ def faults_of(tables: str, directory: Path, environ: Mapping[str, str] = ENVIRON
     return []
 
 
-def attempt(given: Processor, event: Event, timeout: float = 10.0) -> Ended:
-    """One attempt as a worker runs it, under its time limit."""
+def attempt(
+    given: Processor,
+    event: Event,
+    timeout: float = 60.0,
+    limited_once: Callable[[], bool] = lambda: True,
+) -> Ended:
+    """One attempt as a worker runs it, under its time limit, which is looked at once that holds."""
     claimed = Claimed(
         delivery="dlv_test-1",
         fence=event.fence,
@@ -98,9 +103,10 @@ def attempt(given: Processor, event: Event, timeout: float = 10.0) -> Ended:
         runner.start(Ready(claimed, given, event, given.timeout or timeout), results.put)
         while True:
             try:
-                return results.get(timeout=0.05)
+                return results.get(timeout=0.02)
             except Empty:
-                runner.enforce_timeouts()
+                if limited_once():
+                    runner.enforce_timeouts()
     finally:
         runner.close()
 

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from gateway.adapters.worker.runner import ABANDON_SECONDS
 from gateway.builtin import post
 from gateway.builtin.answers import Answer, ForwardFailed, ReceiverBusy, judge, retry_after
 from gateway.builtin.forward import webhook_id
@@ -73,13 +74,14 @@ def test_receivers_that_know_either_of_two_secrets_verify_it(tmp_path: Path) -> 
 
 
 def test_each_attempt_has_the_same_id_and_a_time_of_its_own(tmp_path: Path) -> None:
+    began = time.time()
     with Receiver() as receiver:
         forward = processor(table(receiver.url), tmp_path)
         send(forward, an_event(attempt=1), an_event(attempt=2))
     ids = {each.headers["webhook-id"] for each in receiver.received}
     assert ids == {"evt_abcdefghijklmnopqrstuvwxyz:github%2Eforward"}
     stamps = [int(each.headers["webhook-timestamp"]) for each in receiver.received]
-    assert all(abs(time.time() - stamp) < 10 for stamp in stamps)
+    assert all(int(began) <= stamp <= time.time() for stamp in stamps)
 
 
 def test_the_body_goes_on_byte_for_byte_and_of_the_headers_only_what_was_chosen(tmp_path: Path) -> None:
@@ -181,22 +183,23 @@ def test_a_receiver_that_does_not_answer_in_time_times_out(tmp_path: Path) -> No
     ended = threading.Event()
 
     def answer(_: BaseHTTPRequestHandler) -> None:
-        ended.wait(10)
+        ended.wait(60)
 
     with Receiver(answering=answer) as receiver:
         forward = processor(table(receiver.url, 'timeout = "200ms"'), tmp_path)
         result = attempt(forward, an_event())
         ended.set()
     assert outcome_of(result.error) is AttemptOutcome.TIMED_OUT
-    assert result.seconds < 2
+    assert result.seconds < 0.2 + ABANDON_SECONDS
 
 
 def test_nobody_there_is_a_failure_that_names_host_and_port_only(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    forward = processor(table(f"http://127.0.0.1:{port}/{CANARY}?token={CANARY}"), tmp_path)
-    with pytest.raises(ForwardFailed, match=rf"^127\.0\.0\.1:{port}: no connection") as error:
-        send(forward, an_event(CANARY.encode()))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # ours, and we do not listen
+        port = nobody.getsockname()[1]
+        forward = processor(table(f"http://127.0.0.1:{port}/{CANARY}?token={CANARY}"), tmp_path)
+        with pytest.raises(ForwardFailed, match=rf"^127\.0\.0\.1:{port}: no connection") as error:
+            send(forward, an_event(CANARY.encode()))
     assert CANARY not in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
@@ -249,7 +252,7 @@ def test_a_connection_is_used_again(tmp_path: Path) -> None:
 
 
 def test_many_are_sent_at_once(tmp_path: Path) -> None:
-    barrier = threading.Barrier(20, timeout=10)
+    barrier = threading.Barrier(20, timeout=60)
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         barrier.wait()  # nobody is answered before all are there

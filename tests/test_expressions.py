@@ -107,18 +107,18 @@ def test_tables_need_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_loop_within_a_loop_ends_by_its_budget() -> None:
     condition = parse_condition("payload.all(a, payload.all(b, payload.all(c, a + b + c >= 0)))")
-    started = time.perf_counter()
+    started = time.thread_time()
     assert isinstance(condition.judge(a_subject(json.dumps([*range(500)]).encode())), Unjudged)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_a_loop_over_too_much_is_not_begun() -> None:
     condition = parse_condition("payload.l.all(x, payload.t + payload.t != '')")
-    started = time.perf_counter()
+    started = time.thread_time()
     for most, verdict in ((2000, ""), (500_000, "expression (too much to evaluate: let through)")):
         body = json.dumps({"l": [*range(1500)], "t": "a" * most}).encode()
         assert condition.judge(a_subject(body)) == verdict
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
     (finding,) = condition.findings(a_subject(body))
     assert "20000 characters" in finding.note
 

@@ -9,7 +9,7 @@ def test_measures_every_kind_of_proof_on_a_request_of_the_asked_size() -> None:
     rows = verify.measured(size=2048, seconds=0.001)
     assert [name for name, _, _ in rows] == list(verify.PRESETS)
     assert set(verify.PRESETS) <= set(preset_names())
-    assert all(0 < microseconds < 1e5 for _, _, microseconds in rows)
+    assert all(microseconds > 0 for _, _, microseconds in rows)
     for name in verify.PRESETS:
         body = verify.genuine(provider(name), 2048).body
         assert 1900 < len(body) < 3500, name

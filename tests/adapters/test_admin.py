@@ -17,7 +17,7 @@ def get(
     path: str, url: str = "redis://127.0.0.1:1/0", token: bytes | None = None, given: bytes = b""
 ) -> httpx2.Response:
     async def main() -> httpx2.Response:
-        async with async_client(url, 1.0) as client:
+        async with async_client(url, 20.0) as client:
             sources = [("github", "github")]
             app = admin_app(client, Keys(), lambda: sources, Readiness(client, "always"), token)
             transport = httpx2.ASGITransport(app=app)

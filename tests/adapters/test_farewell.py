@@ -96,7 +96,7 @@ def test_the_second_request_gives_back_what_runs_as_if_it_had_never_begun(
 
     def process(event: Event) -> None:
         begun.set()
-        may_end.wait(30)
+        may_end.wait(60)
 
     rig = Rig(redis)
     rig.accept("1", processors=("process",))
@@ -105,7 +105,7 @@ def test_the_second_request_gives_back_what_runs_as_if_it_had_never_begun(
         running.ask_to_stop()
         until(lambda: running.worker.farewell.begun)
         running.ask_to_stop()
-        running.join(10)
+        running.join(60)
     may_end.set()
     row = rig.row(a_delivery())
     assert (row.state, row.attempts, row.crashes) == ("pending", 0, 0)

@@ -37,7 +37,7 @@ def with_readiness(
     url: str, test: Callable[[Readiness, Clock], Awaitable[None]], durability: str = "always"
 ) -> None:
     async def main() -> None:
-        async with asyncio.timeout(10), async_client(url, 1.0) as client:
+        async with asyncio.timeout(60), async_client(url, 20.0) as client:
             clock = Clock()
             await test(Readiness(client, durability, clock), clock)
 
@@ -154,7 +154,7 @@ class Counted:
 
 def test_a_crowd_of_callers_is_one_question_to_redis(redis_url: str) -> None:
     async def test() -> None:
-        async with async_client(redis_url, 1.0) as client:
+        async with async_client(redis_url, 20.0) as client:
             counted: Any = Counted(client)
             clock = Clock()
             readiness = Readiness(counted, "always", clock)
@@ -169,7 +169,7 @@ def test_a_crowd_of_callers_is_one_question_to_redis(redis_url: str) -> None:
 
 def test_recovers_as_soon_as_redis_is_back(redis_url: str) -> None:
     async def test(readiness: Readiness, clock: Clock) -> None:
-        async with async_client(NOWHERE, 1.0) as away:
+        async with async_client(NOWHERE, 20.0) as away:
             there, readiness._client = readiness._client, away
             assert await readiness.problems() != []
             readiness._client = there
@@ -181,7 +181,7 @@ def test_recovers_as_soon_as_redis_is_back(redis_url: str) -> None:
 
 def test_data_that_are_others_than_before_are_said_so_for_good(redis_url: str, redis: "Redis") -> None:
     async def main() -> None:
-        async with async_client(redis_url, 1.0) as client:
+        async with async_client(redis_url, 20.0) as client:
             clock = Clock()
             readiness = Readiness(client, "always", clock, marker=Marker(client, Keys()))
             assert await readiness.problems() == []
@@ -199,7 +199,7 @@ def test_data_that_are_others_than_before_are_said_so_for_good(redis_url: str, r
 
 def test_several_gateways_leave_one_mark(redis_url: str) -> None:
     async def main() -> None:
-        async with async_client(redis_url, 1.0) as client:
+        async with async_client(redis_url, 20.0) as client:
             markers = [Marker(client, Keys()) for _ in range(3)]
             for _ in range(2):
                 assert not any(await asyncio.gather(*(each.replaced() for each in markers)))

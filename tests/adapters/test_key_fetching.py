@@ -17,6 +17,7 @@ from gateway.adapters.outbound.keys import Keys
 from gateway.adapters.outbound.visits import Visits
 from gateway.core.key_request import KeyRequest
 from gateway.ports import Unavailable
+from tests import leaping
 
 NOW = 1_700_000_000.0
 PUBLIC = "93.184.215.14"
@@ -29,7 +30,7 @@ def _plain_logs() -> None:
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(coroutine)
+    leaping.run(coroutine)
 
 
 class World:
@@ -446,6 +447,6 @@ def test_only_so_many_links_are_called_at_once() -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0)

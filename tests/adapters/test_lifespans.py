@@ -188,7 +188,7 @@ def test_what_never_closes_is_given_up_on(
 def test_a_loop_that_is_replaced_gets_objects_of_its_own_and_the_old_ones_are_closed_at_its_end(
     book: Book,
 ) -> None:
-    bench = Bench(abandon_seconds=0.1)
+    bench = Bench(abandon_seconds=0.5)
     with gate() as shut:
 
         @book.registry.processor(source="github")
@@ -213,7 +213,7 @@ def test_a_loop_that_is_replaced_gets_objects_of_its_own_and_the_old_ones_are_cl
 
 
 def test_one_that_fails_on_the_new_loop_fails_attempts_and_is_tried_again(book: Book) -> None:
-    bench = Bench(abandon_seconds=0.1)
+    bench = Bench(abandon_seconds=0.5)
     with gate() as shut:
 
         @book.registry.processor(source="github")
@@ -231,7 +231,7 @@ def test_one_that_fails_on_the_new_loop_fails_attempts_and_is_tried_again(book: 
 
 def test_an_attempt_that_was_moved_from_a_loop_whose_opening_blocks_ends_once() -> None:
     """What then becomes of that opening is nobody's business any more."""
-    bench, registry, openings = Bench(abandon_seconds=0.1), Registry(), iter(range(9))
+    bench, registry, openings = Bench(abandon_seconds=0.5), Registry(), iter(range(9))
     before = set(threading.enumerate())
     with gate() as shut:
 

@@ -33,7 +33,7 @@ def parsed(text: bytes) -> Series:
 
 def scrape(url: str, sources: Iterable[tuple[str, str]] = GITHUB) -> Series:
     async def read() -> Snapshot:
-        async with async_client(url, 2.0) as client:
+        async with async_client(url, 20.0) as client:
             return await read_snapshot(client, Keys(), sources)
 
     return parsed(render(asyncio.run(read())))
@@ -41,7 +41,7 @@ def scrape(url: str, sources: Iterable[tuple[str, str]] = GITHUB) -> Series:
 
 def flush(url: str, *counted: Counters) -> None:
     async def main() -> None:
-        async with async_client(url, 2.0) as client:
+        async with async_client(url, 20.0) as client:
             for each in counted:
                 await each.flush(client, Keys())
 

@@ -22,7 +22,7 @@ BOUNDED = replace(SHOP, name="bounded", max_pending=3)
 
 def found(url: str, sources: Iterable[Source], looks: int = 1) -> list[Overload | None]:
     async def main() -> list[Overload | None]:
-        async with async_client(url, 1.0) as client:
+        async with async_client(url, 20.0) as client:
             pressure = LedgerPressure(client, Keys())
             pressure.configured(sources)
             for _ in range(looks):
@@ -55,7 +55,7 @@ def test_a_source_is_refused_from_its_bound_on_and_the_log_says_so_once(
 
 def test_a_source_is_taken_again_once_there_is_room(redis: "Redis", redis_url: str) -> None:
     async def main() -> list[Overload | None]:
-        async with async_client(redis_url, 1.0) as client:
+        async with async_client(redis_url, 20.0) as client:
             pressure = LedgerPressure(client, Keys())
             pressure.configured([BOUNDED])
             answers = []

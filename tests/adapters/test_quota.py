@@ -27,7 +27,7 @@ def charge(url: str, *sources: Source, gateways: int = 1) -> list[float | None]:
     """All at once, spread over so many gateways; the answers in order."""
 
     async def main() -> list[float | None]:
-        quotas = [RedisQuota(url, "hookline", 2.0) for _ in range(gateways)]
+        quotas = [RedisQuota(url, "hookline", 20.0) for _ in range(gateways)]
         turns = zip(cycle(quotas), sources, strict=False)
         answers = await asyncio.gather(*(quota.charge(source) for quota, source in turns))
         for quota in quotas:
@@ -85,7 +85,7 @@ def test_gateways_with_permits_never_exceed_the_limit_together(redis_url: str) -
 
 def test_permits_save_the_way_to_redis(redis_url: str, redis: "Redis") -> None:
     async def one_by_one() -> None:
-        quota = RedisQuota(redis_url, "hookline", 2.0)
+        quota = RedisQuota(redis_url, "hookline", 20.0)
         for _ in range(220):
             assert await quota.charge(LARGE) is None
         await quota.aclose()

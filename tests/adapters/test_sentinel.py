@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -96,7 +96,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pair, Se
     with ExitStack() as stack:
         pair = stack.enter_context(Pair(root))
         sentinel = stack.enter_context(Sentinel(root / "sentinel", pair.primary))
-        until(sentinel.knows_replicas, 20, "the sentinel's knowing of a replica")
+        until(sentinel.knows_replicas, what="the sentinel's knowing of a replica")
         yield pair, sentinel
 
 
@@ -105,36 +105,38 @@ def test_every_client_follows_a_fail_over(watched: tuple[Pair, Sentinel]) -> Non
 
     async def main() -> None:
         async with (
-            async_client(sentinel.url, 1.0) as client,
+            async_client(sentinel.url, 20.0) as client,
             aclosing(ScriptLine(client, Keys())) as line,
-            aclosing(RedisQuota(sentinel.url, "hookline", 1.0)) as quota,
+            aclosing(RedisQuota(sentinel.url, "hookline", 20.0)) as quota,
         ):
             ledger = AsyncLedger(line, LOOK)
             await _accept(ledger, "before")
             assert await quota.charge(a_source(rate_limit="1/hour")) is None
             sentinel.hand_over()
-            until(lambda: pair.primary.role == "slave", 20, "the fail-over")
+            until(lambda: pair.primary.role == "slave", what="the fail-over")
             await _accept(ledger, "after")
             assert pair.replica.ask("EXISTS", Keys().event(an_event("after").id))
             assert await client.get("a") == b"0"
 
-    with blocking_client(sentinel.url, 1.0) as blocking:
+    with blocking_client(sentinel.url, 20.0) as blocking:
         blocking.set("a", "0")
+        until(lambda: pair.replica.ask("EXISTS", "a"), what="what the replica is to hand on")
         asyncio.run(main())
-        until(lambda: _set(blocking), 5, "a blocking client's arrival at the new primary")
+        until(lambda: _set(blocking), what="a blocking client's arrival at the new primary")
         assert pair.replica.ask("GET", "a") == b"2"
 
 
 async def _accept(ledger: AsyncLedger, value: str) -> None:
-    for _ in range(100):
-        try:
-            (answer,) = await ledger.accept([Arrival(an_event(value), ("archive",))], GITHUB)
-        except Unavailable:
+    async with asyncio.timeout(60):
+        while not (answer := await _accepted(ledger, value)):
             await asyncio.sleep(0.05)
-        else:
-            assert answer in (Acceptance.ACCEPTED, Acceptance.PENDING)
-            return
-    raise AssertionError("never taken")
+    assert answer in (Acceptance.ACCEPTED, Acceptance.PENDING)
+
+
+async def _accepted(ledger: AsyncLedger, value: str) -> Acceptance | None:
+    with suppress(Unavailable):
+        return (await ledger.accept([Arrival(an_event(value), ("archive",))], GITHUB))[0]
+    return None
 
 
 def _set(client: Redis) -> bool:

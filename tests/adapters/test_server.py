@@ -50,7 +50,7 @@ def test_open_requests_get_the_grace_that_was_set() -> None:
 
 
 def test_listens_at_once() -> None:
-    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname(), timeout=5):
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname(), timeout=60):
         pass
 
 
@@ -89,7 +89,7 @@ def test_a_child_born_while_all_are_told_to_stop_is_told_too(
                 return Child()
 
             monkeypatch.setattr(asyncio, "create_subprocess_exec", give_birth)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await kept._keep_one()
 
     asyncio.run(main())
@@ -112,7 +112,7 @@ def test_a_supervisor_that_is_to_take_anothers_place_gives_up_when_a_child_ends_
                 return child
 
             monkeypatch.setattr(asyncio, "create_subprocess_exec", stillborn)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await kept._keep_one()
             return kept._failed
 

@@ -44,7 +44,7 @@ def with_spool(
     async def main() -> None:
         spool = DiskSpool(SpoolSettings(directory=str(place), **changes), count or Counted())
         await spool.open()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test(spool)
         await spool.aclose()
 

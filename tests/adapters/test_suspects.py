@@ -131,7 +131,7 @@ def test_the_others_go_on_once_one_has_ended_well_alone(
     worker._suspects.accuse(["read"])
     run(redis, Keys(), ledger.accept([(an_event(each), a_source(), ("read",)) for each in "123"]))
     with Running(worker):
-        ready, report = tried.get(timeout=10)
+        ready, report = tried.get(timeout=60)
         until(lambda: len(worker._leases.held()) == 3)
         assert (len(alone), beside) == (1, [])
         claimed = ready.claimed

@@ -120,7 +120,7 @@ def request(
 
 def run(main: Callable[[Rig], Awaitable[None]]) -> None:
     async def within_time() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             rig = Rig()
             await main(rig)
             rig.transport.closing = True

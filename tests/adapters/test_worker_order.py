@@ -109,7 +109,7 @@ def test_a_worker_runs_a_line_one_after_the_other_and_other_lines_beside_it(
             assert line not in running
             running[line] = 1
             seen.append((line, event.provider_id))
-        together.wait(20)  # one of the other line runs now
+        together.wait(60)  # one of the other line runs now
         with guard:
             del running[line]
 
@@ -205,7 +205,7 @@ def test_a_recorded_step_of_an_async_processor_does_not_hold_the_loop_up(
 
     async def book(event: Event) -> None:
         if event.provider_id == "other":
-            assert await asyncio.to_thread(recording.wait, 20)
+            assert await asyncio.to_thread(recording.wait, 60)
             goes_on.set()
         else:
             assert await event.once("charge", charge, event) == "1"
@@ -214,7 +214,7 @@ def test_a_recorded_step_of_an_async_processor_does_not_hold_the_loop_up(
     class Slow(StepStore):
         def _persist(self, call: Any) -> Any:
             recording.set()
-            assert goes_on.wait(20)
+            assert goes_on.wait(60)
             return super()._persist(call)
 
     app = an_app(a_processor(book, name="archive"))
@@ -269,7 +269,7 @@ def test_a_step_whose_run_is_outdated_is_not_recorded(rig: Rig) -> None:
     rig.claim(taken=[(a_delivery("1"), "")])
     steps = a_store(lambda: rig.redis).of(stalled.delivery, stalled.fence)
     with pytest.raises(Outdated):
-        steps.record("charge", b"1").result(20)
+        steps.record("charge", b"1").result(60)
     assert rig.redis.exists(rig.keys.steps(stalled.delivery)) == 0
 
 
@@ -303,7 +303,7 @@ def test_a_record_waits_for_a_server_that_is_away_but_not_for_ever(
             raise RedisConnectionError
         return rig.redis
 
-    a_store(comes_back).of(held.delivery, held.fence).record("a", b"1").result(20)
+    a_store(comes_back).of(held.delivery, held.fence).record("a", b"1").result(60)
     assert len(tries) == 3
     monkeypatch.setattr(ledger_steps, "RECORD_SECONDS", 0.0)
 
@@ -311,7 +311,7 @@ def test_a_record_waits_for_a_server_that_is_away_but_not_for_ever(
         raise RedisConnectionError
 
     with pytest.raises(StepsUnavailable):
-        a_store(stays_away).of(held.delivery, 2).load().result(20)
+        a_store(stays_away).of(held.delivery, 2).load().result(60)
 
 
 def test_the_first_run_of_all_asks_nobody_for_its_steps() -> None:

@@ -21,16 +21,18 @@ from gateway.settings import Settings
 from tests.adapters.ledger_rig import a_source
 
 T = TypeVar("T")
+LONGEST_PAUSE: Final = 0.05  # whoever looks more often takes the core from who is waited for
 AT_ONCE: Final = RetryPolicy(attempts=3, first_delay=0.0)
 Function = Callable[..., Any]
 
 
-def until(probe: Callable[[], T], seconds: float = 15.0, what: str = "what was awaited") -> T:
+def until(probe: Callable[[], T], seconds: float = 60.0, what: str = "what was awaited") -> T:
     """What `probe` gives once that is true-ish. Raises AssertionError after the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.001
     while not (found := probe()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
     return found
 
 
@@ -73,9 +75,9 @@ def an_app(
     **worker: float,
 ) -> Application:
     """Functions are processors of source `github`. `worker`: settings, times in seconds."""
-    wanted = {"sweep_interval": 0.05, "lease": 2.0, "look_interval": 1.0, "grace": 5.0} | worker
+    wanted = {"sweep_interval": 0.05, "lease": 600.0, "look_interval": 1.0, "grace": 5.0} | worker
     texts = {name: f"{int(seconds * 1000)}ms" for name, seconds in wanted.items()}
-    settings = Settings.model_validate({"worker": texts})
+    settings = Settings.model_validate({"worker": texts, "redis": {"timeout": "20s"}})
     found = [each if isinstance(each, Processor) else a_processor(each) for each in processors]
     default = (a_source(retry=AT_ONCE),)
     config = Config(settings, tuple(sources) if sources is not None else default)
@@ -106,12 +108,12 @@ class Running:
     def ask_to_stop(self) -> None:
         self.worker.request_stop(signal.SIGTERM, None)
 
-    def stop(self, seconds: float = 20.0) -> None:
+    def stop(self, seconds: float = 60.0) -> None:
         if self._thread.is_alive():
             self.ask_to_stop()
         self.join(seconds)
 
-    def join(self, seconds: float = 20.0) -> None:
+    def join(self, seconds: float = 60.0) -> None:
         """Waits until it has ended. Raises what ended it."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "the worker goes on"

@@ -58,7 +58,7 @@ def _of_paths(gateway: Gateway, body: bytes, many: int) -> Iterator[tuple[str, C
         data = request("POST", path, body, headers)
 
         def ask() -> None:
-            with socket.create_connection(gateway.address, timeout=10) as sock:
+            with socket.create_connection(gateway.address, timeout=60) as sock:
                 sock.sendall(data)
                 assert read_answer(sock).status == 401
 

@@ -8,7 +8,6 @@ The rules that are counted by:
 """
 
 import random
-import socket
 import sys
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from tests.chaos.report import Report, unequal
 from tests.chaos.rig import Crew, a_deployment, own_server
 from tests.chaos.senders import CUT_OFF, REFUSED, Account, Sender
 from tests.e2e.rig import Gateway, until
+from tests.ports import own_port
 
 IDENTITY: Final = '[identity]\nevent_id = ["{header.X-Event-Id}"]\n'
 PROCESSORS: Final = """
@@ -36,8 +36,8 @@ LONGEST_LIFE: Final = 1.0
 
 def campaign(root: Path, url: str, kills: int, seed: int) -> Report:
     chance = random.Random(seed)
-    deployment = a_deployment(root, PROCESSORS, ["shop"], more=IDENTITY)
-    port = _free_port()
+    deployment = a_deployment(root, PROCESSORS, ["shop"], lease="1m", more=IDENTITY)
+    port = own_port()  # one that stays ours: who starts again listens where the one before did
     report = Report(f"{kills} kills of a gateway, seed {seed}")
     with Crew(deployment, url) as crew:
         crew.worker()
@@ -51,7 +51,7 @@ def campaign(root: Path, url: str, kills: int, seed: int) -> Report:
             for sender in senders:
                 sender.stop()
             for sender in senders:
-                sender.join(30)
+                sender.join(60)
             until(
                 lambda: not crew.rig.members("hookline:pending:shop"), 120, "the end of all deliveries"
             )
@@ -69,14 +69,6 @@ def _started(gateway: Gateway) -> Gateway:
 def _wait(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     until(lambda: time.monotonic() >= deadline)
-
-
-def _free_port() -> int:
-    """One that stays ours: a gateway that starts again listens where the one before did."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _count(report: Report, crew: Crew, account: Account) -> None:

@@ -179,7 +179,7 @@ def _replay_the_dead(report: Report, crew: Crew, values: Sequence[str]) -> None:
     dead = [value for value, row in _rows(crew, values).items() if row.state == "dead"]
     ids = [a_delivery(value, source=source_of(value)) for value in dead]
     words: list[str] = run(crew.client, Keys(), ledger.replay(ids))
-    until(lambda: not _open(crew), 60, "the end of the replayed deliveries")
+    until(lambda: not _open(crew), what="the end of the replayed deliveries")
     rows = _rows(crew, values)
     report.figures["replayed, and done then"] = words.count("replayed")
     report.faults += [

@@ -99,7 +99,7 @@ def campaign(root: Path, plan: Plan, chance: random.Random) -> Report:
 
 
 def _deployment(root: Path) -> Deployment:
-    own = a_deployment(root, PROCESSOR)
+    own = a_deployment(root, PROCESSOR, redis="")
     table = f'\n[spool]\ndirectory = "{root / "spool"}"\n'
     return Deployment(
         root,

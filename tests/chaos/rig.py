@@ -24,9 +24,10 @@ from gateway.adapters.embedded.server import EmbeddedServer
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run
+from gateway.cli.shared.exits import UNAVAILABLE
 from gateway.core.event import Event, delivery_id, event_id
 from tests.adapters.ledger_rig import Rig, Row, a_source
-from tests.e2e.rig import PROCESSORS, Deployment, until
+from tests.e2e.rig import PATIENT, PROCESSORS, Deployment, until
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 UNVERIFIED: Final = '[verify]\nscheme = "unverified"\n'
@@ -59,15 +60,17 @@ def a_deployment(
     lease: str = "2s",
     grace: str = "5s",
     more: str = "",
+    redis: str = PATIENT,
 ) -> Deployment:
-    """`processors`: a module in which `note(event, phase)` leaves a line in the effect log."""
+    """`processors`: a module in which `note(event, phase)` leaves a line in the effect log. `redis`: a
+    table of the settings; where the server is to go away, what is the default is tested."""
     head = (
         f"from {PROCESSORS}.effects import note\nfrom gateway.plugins import *\nregistry = Registry()\n"
     )
     return Deployment(
         root,
         dict.fromkeys(sources, UNVERIFIED + more),
-        QUICK.format(lease=lease, grace=grace),
+        redis + QUICK.format(lease=lease, grace=grace),
         {"effects": EFFECTS, "all": head + processors},
         {"EFFECTS": str(root / "effects.log")},
     )
@@ -112,11 +115,16 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether it has ended because it could not reach its server."""
+        return self.process.poll() == UNAVAILABLE
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds: float = 20.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM, and the exit status."""
         self.process.terminate()
         return self.process.wait(seconds)
@@ -146,8 +154,9 @@ class Crew:
         """`hookline worker`; `ready`: only when it has begun to work."""
         process = self._run(self.deployment.command("worker", *options), self._environ(), REPOSITORY)
         if ready:
-            until(lambda: process.lines("worker.started"), 30, f"a worker:\n{process.text()}")
-        return process
+            until(lambda: process.lines("worker.started") or process.is_unavailable, what="a worker")
+        # A server that stood still for longer than it waits: a supervisor starts it again.
+        return self.worker(*options) if ready and process.is_unavailable else process
 
     def stock(self, *queues: str, options: Iterable[str] = ()) -> Process:
         """`rq worker`, started as a user would, in the directory of the deployment."""

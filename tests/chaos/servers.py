@@ -67,8 +67,8 @@ class Server(RedisServer):
     def follow(self, primary: "Server") -> None:
         """Returns when it has all that the primary has."""
         self.ask("REPLICAOF", "127.0.0.1", primary.port)
-        until(lambda: self.replication().get("master_link_status") == "up", 20, "the replica's link")
-        until(lambda: primary.ask("WAIT", 1, 100), 20, "the replica's first answer")
+        until(lambda: self.replication().get("master_link_status") == "up", what="the replica's link")
+        until(lambda: primary.ask("WAIT", 1, 100), what="the replica's first answer")
 
     @property
     def role(self) -> str:
@@ -119,7 +119,7 @@ class Sentinel(Server):
 
     def hand_over(self) -> None:
         """Returns when it has begun to: the sentinel must have heard from the replica of late."""
-        until(self._hands_over, 20, "the sentinel's choice of a replica")
+        until(self._hands_over, what="the sentinel's choice of a replica")
 
     def _hands_over(self) -> bool:
         try:

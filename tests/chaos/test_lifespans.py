@@ -43,7 +43,7 @@ VALUES = ("1", "2", "3")
 
 @pytest.fixture
 def crew(tmp_path: Path, redis_url: str) -> Iterator[Crew]:
-    with Crew(a_deployment(tmp_path, PROCESSORS), redis_url) as found:
+    with Crew(a_deployment(tmp_path, PROCESSORS, lease="1h", grace="1m"), redis_url) as found:
         yield found
 
 
@@ -73,7 +73,7 @@ def test_a_worker_opens_them_once_and_closes_them_on_sigterm(crew: Crew) -> None
 def test_isolated_each_delivery_opens_and_closes_its_own_and_the_worker_none(crew: Crew) -> None:
     crew.accept(*VALUES)
     worker = crew.worker("--isolate")
-    until(lambda: all_done(crew), 30)
+    until(lambda: all_done(crew))
     assert list(told(crew).values()) == [LIFE] * 3
     assert str(worker.pid) not in told(crew)
 
@@ -81,7 +81,7 @@ def test_isolated_each_delivery_opens_and_closes_its_own_and_the_worker_none(cre
 def test_a_stock_worker_opens_and_closes_them_for_each_delivery(crew: Crew) -> None:
     crew.accept(*VALUES)
     crew.stock("github", options=["--burst"])
-    until(lambda: all_done(crew), 30)
+    until(lambda: all_done(crew))
     until(lambda: sum(map(len, told(crew).values())) == 3 * len(LIFE))
     assert list(told(crew).values()) == [LIFE] * 3
 
@@ -91,7 +91,7 @@ def test_a_worker_that_starts_anew_closes_and_opens_them(crew: Crew) -> None:
     worker = crew.worker()
     until(lambda: crew.row("1").state == "done")
     worker.signal(signal.SIGHUP)
-    until(lambda: len(worker.lines("worker.started")) == 2, 30)
+    until(lambda: len(worker.lines("worker.started")) == 2)
     crew.accept("2", "3")
     until(lambda: all_done(crew))
     assert told(crew) == {str(worker.pid): [*LIFE, *LIFE[:2]]}

@@ -5,6 +5,7 @@ latencies: what is looked at is that everybody is answered and started, and that
 from pathlib import Path
 
 from tests.chaos.overload.campaign import Row, Spread, campaign, line
+from tests.e2e.rig import PATIENT
 
 FINE = Spread.of([0.001] * 98 + [0.004, 0.005])
 SLOW = Spread.of([0.001] * 98 + [0.080, 0.090])
@@ -19,7 +20,9 @@ def row(during: Spread, refused: int = 0, case: str = "neighbour") -> Row:
 def test_a_source_beside_a_loud_neighbour_is_answered_and_its_processor_started(
     tmp_path: Path, redis_url: str
 ) -> None:
-    found = campaign(tmp_path, redis_url, "neighbour", 0.4, rate=20, workers=1, hurry=0.1)
+    found = campaign(
+        tmp_path, redis_url, "neighbour", 0.4, rate=20, workers=1, hurry=0.1, settings=PATIENT
+    )
     print(line(found))
     assert (found.refused, set(found.told), found.deaths) == (0, {"200"}, 0)
     assert all(spread.many >= 4 for spread in (*found.answers, *found.starts))

@@ -15,7 +15,8 @@ from tests.e2e.rig import until
 def test_a_gateway_is_replaced_under_load_by_one_that_serves_and_by_no_other(
     tmp_path: Path, redis_url: str
 ) -> None:
-    with Crew(a_deployment(tmp_path, PROCESSORS, ["shop"], more=IDENTITY), redis_url) as crew:
+    deployment = a_deployment(tmp_path, PROCESSORS, ["shop"], lease="1m", more=IDENTITY)
+    with Crew(deployment, redis_url) as crew:
         crew.worker()
         way = Replaced(crew, ())
         faulty = tmp_path / "config" / "sources" / "faulty.toml"
@@ -32,7 +33,7 @@ def test_a_gateway_is_replaced_under_load_by_one_that_serves_and_by_no_other(
             way.end()
         finally:
             way.kill()
-        until(lambda: not crew.rig.members("hookline:pending:shop"), 30, "the end of all deliveries")
+        until(lambda: not crew.rig.members("hookline:pending:shop"), what="the end of all deliveries")
         found = count("replace", 1, crew, account)
     assert found.faults() == []
     assert found.account.statuses[OK] == found.account.requests > 0

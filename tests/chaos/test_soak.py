@@ -49,12 +49,16 @@ BOOKS = Books(
 
 
 def test_nothing_is_lost_or_doubled_in_a_short_soak(tmp_path: Path) -> None:
-    with Zygote() as zygote:
-        epoch = Epoch(SLICE, tmp_path, zygote, find_binary(prefer_bundled=True))
-        outcome = asyncio.run(epoch.run())
-    assert not outcome.broken, outcome.broken
-    assert outcome.figures["events acknowledged"] > 20
-    assert outcome.faults.total() > 5, "else nothing was tested"
+    def tests_something() -> bool:
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        root.mkdir()
+        with Zygote() as zygote:
+            epoch = Epoch(SLICE, root, zygote, find_binary(prefer_bundled=True))
+            outcome = asyncio.run(epoch.run())
+        assert not outcome.broken, outcome.broken
+        return outcome.figures["events acknowledged"] > 20 and outcome.faults.total() > 5
+
+    assert any(tests_something() for _ in range(5))  # in so short a time a busy machine may do nothing
 
 
 # The books
@@ -211,7 +215,7 @@ def test_a_harmed_command_does_what_it_says(
 
     async def through() -> tuple[bool, Counter[str]]:
         async with Wire(socket, 0.05) as wire:
-            client: Redis = Redis(port=wire.port, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
+            client: Redis = Redis(port=wire.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
             await asyncio.to_thread(client.ping)
             wire.harm(harm)
             answered = await asyncio.to_thread(_tries, lambda: client.set("a", "b"))

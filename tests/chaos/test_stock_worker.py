@@ -59,7 +59,7 @@ def test_it_drains_two_queues_and_leaves_nothing_in_rq(crew: Crew) -> None:
     accept(crew, "1", "2")
     accept(crew, "3", source="stripe")
     stock = crew.stock("github", "stripe", options=["--burst"])
-    assert stock.process.wait(30) == 0, stock.text()
+    assert stock.process.wait(60) == 0, stock.text()
     assert Counter(run.value for run in crew.runs()) == {"1": 1, "2": 1, "3": 1}
     assert {crew.row("1").state, crew.row("2").state, crew.row("3", source="stripe").state} == {"done"}
     assert crew.rig.scan("rq:job:*") == []
@@ -71,7 +71,7 @@ def test_a_retry_waits_for_a_sweeper(crew: Crew, sweeper: str) -> None:
     """A stock worker has none. A gateway or a hookline worker beside it brings the retry."""
     accept(crew, "later", "good")
     stock = crew.stock("github", "stripe")
-    until(lambda: crew.row("good").state == "done", 30)
+    until(lambda: crew.row("good").state == "done")
     due = until(lambda: crew.row("later").state == "waiting" and crew.row("later").time)
     scheduled = Queue("github", connection=crew.client).scheduled_job_registry
     assert scheduled.get_job_ids() == [f"{a_delivery('later')}-2"]
@@ -80,20 +80,20 @@ def test_a_retry_waits_for_a_sweeper(crew: Crew, sweeper: str) -> None:
     with Gateway(crew.deployment, crew.url) if sweeper == "gateway" else nullcontext():
         if sweeper != "gateway":
             sweep(crew)
-        until(lambda: crew.row("later").state == "done", 20)
+        until(lambda: crew.row("later").state == "done")
     assert [run.attempt for run in crew.runs() if run.value == "later"] == [1, 2]
     assert stock.process.poll() is None
 
 
 def test_a_dead_letter_is_a_failed_job_and_its_requeue_a_replay(crew: Crew) -> None:
     accept(crew, "once", "never")
-    crew.stock("github", options=["--burst"]).process.wait(30)
+    crew.stock("github", options=["--burst"]).process.wait(60)
     assert set(failed(crew)) == {a_delivery("once"), a_delivery("never")}
     job = Job.fetch(a_delivery("once"), connection=crew.client, serializer=JSONSerializer)
     assert job.get_status() == "failed"
     assert job.func_name == "gateway.jobs.again"
     requeue_job(a_delivery("once"), connection=crew.client, serializer=JSONSerializer)
-    crew.stock("github", options=["--burst"]).process.wait(30)
+    crew.stock("github", options=["--burst"]).process.wait(60)
     assert crew.row("once").state == "done"
     assert failed(crew) == [a_delivery("never")]
     assert Queue("github", connection=crew.client).count == 0
@@ -103,12 +103,12 @@ def test_a_job_that_rq_loses_is_recovered_by_the_sweeper(crew: Crew) -> None:
     """Two queues: RQ pops with BLPOP. A kill between the pop and the start loses the job for RQ."""
     accept(crew, "1")
     killed = crew.stock("github", "stripe", options=["-w", "tests.chaos.kill_points.KilledAfterPop"])
-    assert killed.process.wait(30) == -9
+    assert killed.process.wait(60) == -9
     assert crew.rig.queued() == []
     assert crew.runs() == []
     sweep(crew)
     until(lambda: crew.rig.queued() == [f"{a_delivery()}-1"])
-    crew.stock("github", "stripe", options=["--burst"]).process.wait(30)
+    crew.stock("github", "stripe", options=["--burst"]).process.wait(60)
     assert (crew.row("1").state, crew.row("1").attempts) == ("done", 1)
 
 
@@ -116,7 +116,7 @@ def test_poison_kills_work_horses_three_times(crew: Crew) -> None:
     accept(crew, "poison", "good")
     crew.stock("github", "stripe")
     sweep(crew)
-    until(lambda: crew.row("poison").state == "dead", 30)
+    until(lambda: crew.row("poison").state == "dead")
     row = crew.row("poison")
     assert (row.reason, row.attempts, row.crashes) == ("poison", 3, 3)
     assert crew.row("good").state == "done"

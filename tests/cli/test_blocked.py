@@ -16,6 +16,7 @@ from gateway.configuration import load_config
 from gateway.core.event import INTERNAL, Turn
 from gateway.faults import ConfigError
 from tests.adapters.ledger_rig import GITHUB, LOOK, Rig, a_delivery, an_event
+from tests.e2e.rig import PATIENT
 
 UNVERIFIED = '[verify]\nscheme = "unverified"\n'
 
@@ -24,6 +25,7 @@ UNVERIFIED = '[verify]\nscheme = "unverified"\n'
 def environ(redis_url: str, tmp_path: Path) -> dict[str, str]:
     sources = tmp_path / "config" / "sources"
     sources.mkdir(parents=True)
+    (tmp_path / "config" / "gateway.toml").write_text(PATIENT)
     (sources / "github.toml").write_text(UNVERIFIED)
     empty = tmp_path / "empty_of_processors"
     empty.mkdir()

@@ -28,6 +28,7 @@ from gateway.core.outcomes import Refusal
 from gateway.core.request import Headers, InboundRequest
 from gateway.fixture import SECRETS, Fixture
 from tests.adapters.ledger_rig import Rig, a_source
+from tests.e2e.rig import PATIENT
 
 ROOT = Path(gateway.__file__).parents[1]
 SECRET = "whsec_the_secret_of_production_0000"
@@ -94,6 +95,7 @@ class Project:
             "HOOKLINE_CAPTURE_SEED": "a seed",
         }
         (folder / "config" / "sources").mkdir(parents=True)
+        (folder / "config" / "gateway.toml").write_text(PATIENT)
         for name, text in SOURCES.items():
             secrets = 'secrets = ["env:SECRET"]\n' if name == "batch" else ""
             (folder / "config" / "sources" / f"{name}.toml").write_text(secrets + text)

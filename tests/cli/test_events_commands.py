@@ -28,6 +28,7 @@ from gateway.core.event import Event
 from gateway.core.outcomes import AttemptOutcome
 from gateway.process import describe
 from tests.adapters.ledger_rig import DONE, EXHAUSTED, Rig, a_delivery, a_source, an_event
+from tests.e2e.rig import PATIENT
 
 GITHUB = 'preset = "github"\nsecrets = ["env:SECRET"]\n'
 CUSTOM = 'secrets = ["env:SECRET"]\n[verify]\nscheme = "token"\nheader = "X-Door"\n'
@@ -85,6 +86,7 @@ def no_processors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def hookline(redis: "Redis", redis_url: str, tmp_path: Path, no_processors: Path) -> Console:
     (tmp_path / "config" / "sources").mkdir(parents=True)
+    (tmp_path / "config" / "gateway.toml").write_text(PATIENT)
     (tmp_path / "config" / "sources" / "github.toml").write_text(GITHUB)
     environ = {
         "REDIS_URL": redis_url,
@@ -444,13 +446,13 @@ def on_a_terminal(hookline: Console, answer: str, *args: str) -> tuple[int, str]
     ours, theirs = pty.openpty()
     process = hookline.process(*args, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    seen, asked, deadline = b"", math.inf, time.monotonic() + 20
+    seen, asked, deadline = b"", math.inf, time.monotonic() + 60
     while time.monotonic() < deadline:
         if answer == "^C" and time.monotonic() > asked:
             # A signal that comes just before the read is only seen after it: press again, as people do.
             # But not while it ends, which the signal would cut off.
             process.send_signal(signal.SIGINT)
-            asked = time.monotonic() + 4.0
+            asked = time.monotonic() + 8.0
         if not select.select([ours], [], [], 0.05)[0]:
             continue
         try:
@@ -461,7 +463,7 @@ def on_a_terminal(hookline: Console, answer: str, *args: str) -> tuple[int, str]
             asked = time.monotonic()
             os.write(ours, b"" if answer == "^C" else answer.encode())
     os.close(ours)
-    return process.wait(10), seen.decode()
+    return process.wait(60), seen.decode()
 
 
 @pytest.mark.parametrize(
@@ -577,13 +579,13 @@ def test_ctrl_c_ends_it_between_two_deliveries_and_tells_how_many_went_back(hook
     args = ("replay", "--source", "github", "--rate", "1/h", "--yes", "--json")
     with hookline.process(*args, stdin=subprocess.DEVNULL, **pipes) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not hookline.rig.redis.zcard(hookline.rig.keys.pending("github")):
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert (process.returncode, err) == (130, "Interrupted: 1 of 3 replayed.\n")

@@ -12,6 +12,7 @@ from gateway.adapters.ledger.lessons import arming, learn, learnt
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run
 from gateway.cli import main
+from tests.e2e.rig import PATIENT
 
 SECRET = "a secret of 27 random bytes"
 
@@ -28,6 +29,7 @@ class Console:
         self.redis = redis
         sources = folder / "config" / "sources"
         sources.mkdir(parents=True)
+        (folder / "config" / "gateway.toml").write_text(PATIENT)
         (folder / "no_processors_here").mkdir()
         (sources / "asana.toml").write_text('preset = "asana"\n')
         (sources / "github.toml").write_text('preset = "github"\nsecrets = ["env:SECRET"]\n')

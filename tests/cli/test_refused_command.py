@@ -23,6 +23,7 @@ from gateway.cli import main
 from gateway.core.capture import Captured
 from gateway.core.request import Headers, InboundRequest
 from gateway.wiring import Place, load_application
+from tests.e2e.rig import PATIENT
 
 SECRET = "a secret of 27 random bytes"
 SHOP = 'secrets = ["env:SECRET", "env:OLD"]\n[verify]\nscheme = "token"\nheader = "X-Door"\n'
@@ -51,6 +52,7 @@ class Console:
         }
         self.sources = folder / "config" / "sources"
         self.sources.mkdir(parents=True)
+        (folder / "config" / "gateway.toml").write_text(PATIENT)
         (self.sources / "shop.toml").write_text(SHOP)
 
     def __call__(self, *args: str, status: int = 0) -> Result:

@@ -24,9 +24,9 @@ from gateway.shadow import Comparison, Run, Verdict
 from tests.adapters.ledger_rig import LOOK, Rig, a_delivery, a_source, an_event
 from tests.adapters.test_follow import fails
 from tests.e2e.deployments import SIGNED
-from tests.e2e.rig import SECRET, until
+from tests.e2e.rig import PATIENT, SECRET, until
 
-QUICK = "[defaults.retry]\nattempts = 1\n"
+QUICK = f"{PATIENT}[defaults.retry]\nattempts = 1\n"
 ARCHIVE = """
 from gateway.plugins import Event, Registry
 

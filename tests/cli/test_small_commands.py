@@ -378,7 +378,7 @@ def test_sigterm_ends_the_dashboard_as_ctrl_c_does(place: Place, redis_url: str)
         assert process.stderr
         assert process.stderr.readline().startswith("Dashboard of unix://")
         process.terminate()
-        _, notes = process.communicate(timeout=20)
+        _, notes = process.communicate(timeout=60)
     assert (process.returncode, notes) == (0, "Stopped.\n")
 
 

@@ -13,6 +13,7 @@ from gateway.adapters.spool.store import Store
 from gateway.cli import main
 from tests.adapters.spool_rig import record
 from tests.e2e.ledger_view import LedgerView
+from tests.e2e.rig import PATIENT
 
 SHOP = 'secrets = ["env:SECRET"]\n[verify]\nscheme = "token"\nheader = "X-Door"\n'
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -25,6 +26,7 @@ class Console:
         self.directory = folder / "spool"
         sources = folder / "config" / "sources"
         sources.mkdir(parents=True)
+        (folder / "config" / "gateway.toml").write_text(PATIENT)
         (folder / "nothing").mkdir()
         (sources / "shop.toml").write_text(f"spool = true\n{SHOP}")
         self.environ = {

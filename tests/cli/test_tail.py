@@ -16,9 +16,9 @@ from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, Rig, a_delivery
 from tests.adapters.test_follow import accept_later, fails
 from tests.e2e.deployments import SIGNED
-from tests.e2e.rig import Deployment, until
+from tests.e2e.rig import PATIENT, Deployment, until
 
-END_SECONDS = 10.0
+END_SECONDS = 60.0
 
 
 class Tail:
@@ -50,7 +50,7 @@ def rig(redis: "Redis") -> Rig:
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    made = Deployment(tmp_path, {"github": SIGNED})
+    made = Deployment(tmp_path, {"github": SIGNED}, PATIENT)
     made.write()
     return made
 
@@ -70,7 +70,7 @@ def tail(deployment: Deployment, redis_url: str, *options: str) -> Iterator[Tail
             raise AssertionError("the line did not come")
 
         before = signal.signal(signal.SIGALRM, too_late)
-        signal.alarm(20)
+        signal.alarm(60)
         try:
             yield Tail(process)
         finally:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.rig import CANARY, SECRET, Deployment
+from tests.e2e.rig import CANARY, PATIENT, SECRET, Deployment
 from tests.e2e.wire import Pairs, hmac_hex
 
 SIGNED: Final = """
@@ -45,8 +45,10 @@ SOURCES: Final = {
 QUIET: Final = '[worker]\nlease = "30m"\nsweep_interval = "10m"\n'
 
 
-def settings(server: str = "", rest: str = QUIET) -> str:
-    return f'[server]\nflood_limit = "1000000/minute"\n{server}\n[log]\nformat = "json"\n{rest}'
+def settings(server: str = "", rest: str = QUIET, redis: str = PATIENT) -> str:
+    """`redis`: outages are tested with what is the default."""
+    text = f'[server]\nflood_limit = "1000000/minute"\n{server}\n[log]\nformat = "json"\n{rest}'
+    return f"{text}\n{redis}"
 
 
 def processors(*wishes: tuple[str, str]) -> str:

@@ -1,7 +1,6 @@
 """A Redis that tests may pause, kill and bring back: a process and a TCP port of its own."""
 
 import signal
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from redis.exceptions import RedisError
 from gateway.adapters.embedded.binary import find_binary
 from gateway.adapters.ledger.redis_clients import blocking_client
 from tests.e2e.rig import until
+from tests.ports import own_port
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}
 
@@ -23,9 +23,7 @@ class RedisServer:
     def __init__(self, data: Path) -> None:
         self._data = data
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = own_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.rig import until
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,7 +30,7 @@ def hookline(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
         check=False,
     )
 
@@ -52,9 +54,14 @@ def test_the_demo_ends_with_every_row_as_expected_and_leaves_no_process(place: P
     assert "GITHUB_WEBHOOK_SECRET is not set" in served.stderr
 
 
+def left_of(place: Path) -> str:
+    """Processes of the demo that still run."""
+    words = ["pgrep", "-f", str(place)]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
 def the_demo(place: Path) -> str:
     done = hookline(place, "dev", "--demo", "--exit", "--port", "0", "--admin-port", "0")
     assert done.returncode == 0, done.stdout + done.stderr
-    left = subprocess.run(["pgrep", "-f", str(place)], capture_output=True, text=True, check=False)
-    assert not left.stdout, "a process of the demo is still running"
+    until(lambda: not left_of(place), what="the end of its processes")
     return done.stdout

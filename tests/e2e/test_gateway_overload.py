@@ -23,7 +23,7 @@ def small(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
         settings(f"max_connections = {ROOM}"),
         {"nothing": processors(*((name, "*") for name in SOURCES))},
     )
-    with Gateway(deployment, server.url) as running:
+    with Gateway(deployment, server.url, outages=True) as running:
         yield running
 
 
@@ -78,7 +78,7 @@ def test_a_source_with_a_backlog_is_told_to_come_again_and_its_neighbour_is_not(
     answers = [post(small, "bounded", number) for number in range(3)]
     assert answers == [200, 200, 200]
     body = event(number=99)
-    until(lambda: small.send("/hooks/bounded", body, signed(body)).status == 503, 5)
+    until(lambda: small.send("/hooks/bounded", body, signed(body)).status == 503)
     answer = small.send("/hooks/bounded", body, signed(body))
     assert 5 <= int(answer.headers["retry-after"]) <= 10
     assert post(small, "plain", 100) == 200

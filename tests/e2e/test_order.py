@@ -32,7 +32,7 @@ IDENTITY = '[identity]\nevent_id = ["{header.x-id}"]\n'
 def test_webhooks_of_a_key_run_one_after_the_other_with_steps_and_emitted_events(
     tmp_path: Path, redis_url: str
 ) -> None:
-    deployment = a_deployment(tmp_path, PROCESSORS, ("shop",), more=IDENTITY)
+    deployment = a_deployment(tmp_path, PROCESSORS, ("shop",), lease="1m", more=IDENTITY)
     with Crew(deployment, redis_url) as crew:
         with Gateway(deployment, redis_url) as gateway:
             for number in range(6):
@@ -42,7 +42,7 @@ def test_webhooks_of_a_key_run_one_after_the_other_with_steps_and_emitted_events
         rows = [_state(crew.client, number) for number in range(6)]
         assert rows == ["pending", "pending", "blocked", "blocked", "blocked", "blocked"]
         worker = crew.worker()
-        until(lambda: not _open(crew.client), 30, f"the end:\n{worker.text()}")
+        until(lambda: not _open(crew.client), what=f"the end:\n{worker.text()}")
         booked = [run for run in crew.runs() if run.processor == "book"]
         for customer in (0, 1):
             own = [int(run.value) for run in booked if int(run.value) % 2 == customer]

@@ -32,7 +32,7 @@ def request(method: str, path: str | bytes, body: bytes = b"", headers: Pairs = 
     return method.encode() + b" " + _bytes(path) + b" HTTP/1.1\r\n" + lines + b"\r\n" + body
 
 
-def exchange(address: Address, data: bytes, timeout: float = 10.0) -> Answer:
+def exchange(address: Address, data: bytes, timeout: float = 60.0) -> Answer:
     """Sends `data` on a new connection and reads one answer. Raises TimeoutError."""
     began = time.perf_counter()
     with socket.create_connection(address, timeout=timeout) as sock:

@@ -193,8 +193,7 @@ class Runner:
             return
         silent = blocked.silent_seconds()
         if silent > min(BLOCKS_SECONDS, self._abandon_seconds) and not blocked.noted:
-            blocked.noted = True
-            self._note_who_blocks(blocked, silent)
+            blocked.noted = self._note_who_blocks(blocked, silent)
         if silent <= self._abandon_seconds:
             blocked.ask()
             return
@@ -207,13 +206,13 @@ class Runner:
         for attempt in stuck:
             self._submit(attempt)
 
-    def _note_who_blocks(self, loop: LoopThread, silent: float) -> None:
-        """Says whose work keeps the loop busy, and at which line. Nobody's: the machine is slow."""
+    def _note_who_blocks(self, loop: LoopThread, silent: float) -> bool:
+        """Says whose work keeps the loop busy, and at which line. False: the machine is slow so far."""
         processor, trace = loop.runs(__file__)
         # A task that a processor has started has no name of ours, but it has a line.
         place = place_in(trace) if processor else authors_place(trace)
         if not place:
-            return
+            return False
         logger().error(
             "processor.blocks_loop",
             processor=processor,
@@ -221,6 +220,7 @@ class Runner:
             seconds=round(silent, 1),
             mend="await, or make it a def: that runs in a thread",
         )
+        return True
 
     # Both
 

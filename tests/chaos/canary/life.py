@@ -4,7 +4,6 @@ Whatever was seen on the way (answers, pages, what commands print) is kept under
 """
 
 import os
-import socket
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from tests.chaos.sweep.zygote import Zygote
 from tests.e2e.redis_server import RedisServer, hang
 from tests.e2e.rig import PROCESSORS, Gateway, until
 from tests.e2e.wire import exchange
+from tests.ports import own_port
 
 PATIENCE_SECONDS: Final = 30.0
 
@@ -60,7 +60,7 @@ class Life:
             self._send(gateway, requests.refused(self._canaries))
             self._send(gateway, requests.accepted(self._canaries))
             self._outage(gateway, commands)
-            until(self._at_rest, 60, "the end of all deliveries")
+            until(self._at_rest, what="the end of all deliveries")
             self._look_at_health(gateway)
             self._look_at_pages()
             for place, text in commands.all():
@@ -73,16 +73,14 @@ class Life:
 
     def _start(self) -> None:
         self._start_worker()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._dashboard = f"http://127.0.0.1:{probe.getsockname()[1]}/"
-            port = str(probe.getsockname()[1])
+        port = str(own_port())
+        self._dashboard = f"http://127.0.0.1:{port}/"
         self._started("dashboard", self._deployment.command("dashboard", "--port", port))
         stock = str(Path(sys.executable).parent / "rq")
         self._started("rq worker", [stock, "worker", "-S", "json", "signed", "door"])
         worker, dashboard = self._processes[:2]
-        until(lambda: "worker.started" in worker.text(), 30, "a worker")
-        until(lambda: self._dashboard in dashboard.text(), 30, "the dashboard")
+        until(lambda: "worker.started" in worker.text(), what="a worker")
+        until(lambda: self._dashboard in dashboard.text(), what="the dashboard")
 
     def _start_worker(self) -> None:
         """A processor kills it: this is its supervisor."""

@@ -151,9 +151,16 @@ def _spread(timed: Sequence[Timed], windows: Sequence[Window]) -> Spread:
 
 
 def campaign(
-    root: Path, url: str, name: str, seconds: float, rate: float, workers: int, hurry: float = 1.0
+    root: Path,
+    url: str,
+    name: str,
+    seconds: float,
+    rate: float,
+    workers: int,
+    hurry: float = 1.0,
+    settings: str = "",
 ) -> Row:
-    with benches(a_bench(root), url, workers, rate) as bench:
+    with benches(a_bench(root, settings), url, workers, rate) as bench:
         return measure(bench, name, seconds, hurry)
 
 

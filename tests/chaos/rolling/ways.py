@@ -138,7 +138,7 @@ class Replaced:
         told = {"NOTIFY_SOCKET": str(self._manager.path)}
         self._process = Gateway(self._crew, words, told)
         self._pids.append(self._process.pid)
-        (line,) = until(lambda: self._process.lines("gateway.started"), START_SECONDS, "a gateway")
+        (line,) = until(lambda: self._process.lines("gateway.started"), what="a gateway")
         self.port = int(line["listen"].rpartition(":")[2])
         self._manager.hear("READY=1")
 
@@ -146,7 +146,7 @@ class Replaced:
         """Raises AssertionError with the end of the log when the new process does not come to serve."""
         before = len(self._ends())
         os.kill(self._pids[-1], signal.SIGUSR2)
-        until(lambda: len(self._ends()) > before, START_SECONDS, "a successor")
+        until(lambda: len(self._ends()) > before, what="a successor")
         end = self._ends()[-1]
         assert end["event"] == "replace.done", self._process.text()[-4000:]
         self._pids.append(int(end["pid"]))
@@ -159,8 +159,8 @@ class Replaced:
     def end(self) -> None:
         """All that ever ran has to be gone: none waits on."""
         os.kill(self._pids[-1], signal.SIGTERM)
-        until(lambda: self._process.process.poll() is not None, START_SECONDS, "the end of the first")
-        until(lambda: not any(map(is_alive, self._pids)), START_SECONDS, "the end of all gateways")
+        until(lambda: self._process.process.poll() is not None, what="the end of the first")
+        until(lambda: not any(map(is_alive, self._pids)), what="the end of all gateways")
         assert self._process.process.returncode == 0, self._process.text()
 
     def kill(self) -> None:

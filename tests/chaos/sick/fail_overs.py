@@ -66,7 +66,7 @@ def _in_turn(ward: Ward) -> tuple[Server, Server]:
     """Who leads now, and the other one, which follows."""
     assert ward.sentinel
     sentinel = ward.sentinel
-    until(sentinel.knows_replicas, 30, "the sentinel's knowing of a replica")
+    until(sentinel.knows_replicas, what="the sentinel's knowing of a replica")
     ward.led = sentinel.leader()
     one, two = ward.server, _of(ward.replica)
     return (one, two) if one.port == ward.led else (two, one)

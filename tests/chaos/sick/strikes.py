@@ -40,7 +40,7 @@ def loading(ward: Ward) -> Heal:
     def heal() -> None:
         for name in slowly:
             del ward.server.more[name]
-        until(ward.server._answers, 30, "the end of the loading")
+        until(ward.server._answers, what="the end of the loading")
 
     return heal
 
@@ -52,7 +52,7 @@ def slow_fsync(ward: Ward) -> Heal:
 
     def heal() -> None:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(60)
 
     return heal
 

@@ -63,7 +63,7 @@ class Ward:
         self.led = 0  # the port of the server that was the primary when the fault began
         self.relay = relay
         self.url = (sentinel or relay or server).url
-        made = a_deployment(root, PROCESSORS, ["shop", "kept"], lease=LEASE, more=IDENTITY)
+        made = a_deployment(root, PROCESSORS, ["shop", "kept"], lease=LEASE, more=IDENTITY, redis="")
         self._deployment = replace(
             made,
             sources={**made.sources, "kept": "spool = true\n" + made.sources["kept"]},
@@ -86,7 +86,7 @@ class Ward:
         row = Row(fault)
         logged = len(self.gateway.logs())
         street = Street(self.gateway.address[1], fault.name.replace(" ", "_"))
-        until(lambda: len(acknowledged(street.answers)) >= 6, 20, "a healthy start")
+        until(lambda: len(acknowledged(street.answers)) >= 6, what="a healthy start")
         struck = time.monotonic()
         heal = fault.strike(self)
         try:

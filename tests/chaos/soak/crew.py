@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Final
 from tests.chaos.soak.books import Life
 from tests.chaos.sweep.processes import end, is_alive
 from tests.chaos.sweep.zygote import Zygote
+from tests.ports import own_port
 
 PAUSE_SECONDS: Final = 0.3
 STOCK: Final = ("rq", "worker", "-S", "json", "--worker-ttl", "16", "--maintenance-interval", "1")
@@ -42,7 +42,7 @@ class Crew:
 
     def gateway(self, url: str) -> int:
         """Its port, which it keeps through all restarts."""
-        port = _free_port()
+        port = own_port()
         words = ("hookline", "serve", "--port", str(port), "--admin-port", "0")
         self.posts.append(Post("gateway", words, {"REDIS_URL": url}))
         return port
@@ -109,10 +109,3 @@ class Crew:
 
     def end(self) -> None:
         end(list(self.lives))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

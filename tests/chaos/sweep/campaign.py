@@ -32,7 +32,7 @@ DATABASES: Final = 16
 MOST_OF_ONE: Final = {"quick": 2, "full": 4}
 SAMPLE: Final = {"quick": 40, "full": 10_000}  # cases a subject
 STILL_SECONDS: Final = 0.8  # a machine that stood still for longer proves nothing
-TRIES: Final = 3
+TRIES: Final = 6
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ providers do; half of the events are of a source that is spooled while Redis is 
 """
 
 import asyncio
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from gateway.core.event import event_id
 from tests.chaos.sweep.bench import Bench
 from tests.chaos.sweep.case import Fate, Outcome
 from tests.chaos.sweep.processes import is_alive
+from tests.ports import own_port
 
 SENDERS: Final = 4
 SOURCES: Final = ("shop", "kept")
@@ -41,9 +41,7 @@ class Street:
         self.answers: Answers = {}
         self.stopping = False
         self.pids: list[int] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = own_port()
         self.start(bench.through)
 
     def start(self, url: str) -> None:

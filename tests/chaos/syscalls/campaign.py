@@ -28,7 +28,7 @@ from tests.chaos.syscalls.tally import Tally
 from tests.chaos.syscalls.tracer import seen_in
 
 AT_ONCE: Final = 6
-TRIES: Final = 3  # what a busy machine may bring about as well is tried again; no loss is among it
+TRIES: Final = 6  # what a busy machine may bring about as well is tried again; no loss is among it
 
 
 async def attempt(workshop: Workshop, subject: Subject, harm: Case | None) -> tuple[Outcome, str]:

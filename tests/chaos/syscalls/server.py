@@ -44,7 +44,7 @@ def attempt(place: Path, harm: Case | None) -> tuple[Outcome, Tracer]:
     tracer, book = Tracer(harm, place / "trace"), Book()
     process = tracer.launch(_command(place))
     with suppress(RedisError, AssertionError), _client(place) as client:
-        until(lambda: process.poll() is not None or _answers(client), START_SECONDS)
+        until(lambda: process.poll() is not None or _answers(client))
         _work(Rig(client), book)
     _shut_down(process, place)
     outcome = Outcome(struck=bool(tracer.came()))
@@ -58,7 +58,7 @@ def _start_again(place: Path, book: Book, outcome: Outcome) -> None:
         again = subprocess.Popen(_command(place), stdout=log)
     try:
         with _client(place) as client:
-            until(lambda: again.poll() is not None or _answers(client), START_SECONDS)
+            until(lambda: again.poll() is not None or _answers(client))
             if again.poll() is not None and mended(place / "aof"):
                 outcome.figures["by hand"] += 1
                 _start_again(place, book, outcome)
@@ -117,7 +117,7 @@ def _work(rig: Rig, book: Book) -> None:
                 book.finished[row.provider_id] += 1
         if number in (2, 5):
             rig.raw("BGREWRITEAOF")
-            until(lambda: not rig.redis.info("persistence")["aof_rewrite_in_progress"], 5)
+            until(lambda: not rig.redis.info("persistence")["aof_rewrite_in_progress"])
 
 
 def _shut_down(process: "subprocess.Popen[bytes]", place: Path) -> None:
