@@ -15,11 +15,7 @@ HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["bu
     "wheel"
 ]["hooks"]["mypyc"]
 COMPILED = sorted(
-    {
-        str(path.relative_to(ROOT))
-        for pattern in HOOK["include"]
-        for path in ROOT.glob(pattern)
-    }
+    {str(path.relative_to(ROOT)) for pattern in HOOK["include"] for path in ROOT.glob(pattern)}
 )
 ASKED = "HOOKLINE_COMPILED" in os.environ
 

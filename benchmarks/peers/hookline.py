@@ -56,8 +56,10 @@ FUNCTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Hookline:
-    """A deployment in `directory`. `function` names what its processor does. `compiled`: its hot parts are
-    (`scripts/compile`)."""
+    """A deployment in `directory`. `function` names what its processor does.
+
+    `compiled`: its hot parts are (`scripts/compile`).
+    """
 
     directory: Path
     redis_url: str
