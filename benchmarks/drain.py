@@ -13,7 +13,14 @@ from benchmarks import backlog, push
 from benchmarks.harness import Bench, Used, metered, say
 from benchmarks.load import Plan, counted
 from benchmarks.peers.hookline import PATH, SOURCE, Hookline
-from benchmarks.peers.installed import HERE, NODE, PYTHON, node_missing, python_missing
+from benchmarks.peers.installed import (
+    HERE,
+    NODE,
+    PYTHON,
+    compiled_missing,
+    node_missing,
+    python_missing,
+)
 from benchmarks.processes import listening, running
 from benchmarks.report import Row, Table
 
@@ -150,9 +157,9 @@ def _hookline_left(client: Any) -> int:
     return int(client.zcard(f"hookline:pending:{SOURCE}"))
 
 
-def _hookline(name: str, function: str, concurrency: int) -> Queue:
+def _hookline(name: str, function: str, concurrency: int, *, compiled: bool = False) -> Queue:
     def deployment(bench: Bench) -> Hookline:
-        return Hookline(bench.place(name), bench.store.url, function).write()
+        return Hookline(bench.place(name), bench.store.url, function, compiled).write()
 
     def work(bench: Bench) -> tuple[list[str], dict[str, str]]:
         made = deployment(bench)
@@ -161,7 +168,8 @@ def _hookline(name: str, function: str, concurrency: int) -> Queue:
     def fill(bench: Bench, jobs: int) -> None:
         backlog.fill(bench.store, deployment(bench), jobs)
 
-    return Queue(name, fill, work, _hookline_left)
+    missing = compiled_missing if compiled else lambda: None
+    return Queue(name, fill, work, _hookline_left, missing)
 
 
 def _rq(name: str, worker_class: str, share: float) -> Queue:
@@ -218,6 +226,8 @@ DRAMATIQ = Queue(
 NO_OP = [
     _hookline("hookline, concurrency 50", "nothing", 50),
     _hookline("hookline, concurrency 100", "nothing", 100),
+    _hookline("hookline, compiled, concurrency 50", "nothing", 50, compiled=True),
+    _hookline("hookline, compiled, concurrency 100", "nothing", 100, compiled=True),
     DRAMATIQ,
     ARQ,
     _bullmq(1),

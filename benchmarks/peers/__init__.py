@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks import push
 from benchmarks.peers.hookline import PATH, SOURCE, Hookline
-from benchmarks.peers.installed import NODE, node_missing
+from benchmarks.peers.installed import NODE, compiled_missing, node_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,11 @@ def _uvicorn(application: str) -> Callable[[int, Path, str], tuple[list[str], di
     return command
 
 
-def _hookline(workers: int) -> Callable[[int, Path, str], tuple[list[str], dict[str, str]]]:
+def _hookline(
+    workers: int, *, compiled: bool = False
+) -> Callable[[int, Path, str], tuple[list[str], dict[str, str]]]:
     def command(port: int, place: Path, url: str) -> tuple[list[str], dict[str, str]]:
-        deployment = Hookline(place, url, port=port).write()
+        deployment = Hookline(place, url, port=port, compiled=compiled).write()
         return deployment.serve(workers), deployment.environment
 
     return command
@@ -61,6 +63,9 @@ NODE_BULLMQ = Peer(
     "node + BullMQ", _node, "/github", lambda client: int(client.llen("bull:github:wait")), node_missing
 )
 HOOKLINE = Peer("hookline", _hookline(1), PATH, _rq(SOURCE))
+HOOKLINE_COMPILED = Peer(
+    "hookline, compiled", _hookline(1, compiled=True), PATH, _rq(SOURCE), compiled_missing
+)
 HOOKLINE_2 = Peer("hookline, 2 processes", _hookline(2), PATH, _rq(SOURCE))
 
-ALL = (OBVIOUS, HOOKLINE, NODE_BULLMQ, HOOKLINE_2, BARE)
+ALL = (OBVIOUS, HOOKLINE, HOOKLINE_COMPILED, NODE_BULLMQ, HOOKLINE_2, BARE)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import push
+from benchmarks.peers.installed import COMPILED
 from benchmarks.processes import free_port
 
 SOURCE = "bench"
@@ -55,11 +56,15 @@ FUNCTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Hookline:
-    """A deployment in `directory`. `function` names what its processor does."""
+    """A deployment in `directory`. `function` names what its processor does.
+
+    `compiled`: its hot parts are (`scripts/compile`).
+    """
 
     directory: Path
     redis_url: str
     function: str = "nothing"
+    compiled: bool = False
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
 
@@ -92,7 +97,10 @@ class Hookline:
 
     @property
     def environment(self) -> dict[str, str]:
+        # Where it is compiled it is a package like any other, which the checkout's must not hide.
+        imports = {"PYTHONSAFEPATH": "1", "PYTHONPATH": ""} if self.compiled else {}
         return {
+            **imports,
             "REDIS_URL": self.redis_url,
             "BENCH_SECRET": push.SECRET,
             "BENCH_STAMPS": str(self.stamps),
@@ -102,7 +110,11 @@ class Hookline:
 
     def serve(self, workers: int = 1) -> list[str]:
         options = [f"--port={self.port}", f"--workers={workers}", "--host=127.0.0.1"]
-        return [sys.executable, "-m", "gateway", "serve", *options]
+        return [self._python, "-m", "gateway", "serve", *options]
 
     def worker(self, concurrency: int) -> list[str]:
-        return [sys.executable, "-m", "gateway", "worker", f"--concurrency={concurrency}"]
+        return [self._python, "-m", "gateway", "worker", f"--concurrency={concurrency}"]
+
+    @property
+    def _python(self) -> str:
+        return str(COMPILED) if self.compiled else sys.executable

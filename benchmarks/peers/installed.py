@@ -1,4 +1,7 @@
-"""Where the peers that are no dependency of ours live: a virtual environment, and node's modules."""
+"""Where the peers that are no dependency of ours live: a virtual environment, and node's modules.
+
+And Hookline itself, with its hot parts compiled.
+"""
 
 import shutil
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PYTHON = HERE / ".venv" / "bin" / "python"
 NODE = HERE / "node"
+COMPILED = HERE / ".compiled" / "bin" / "python"
 
 
 def python_missing() -> str | None:
@@ -14,6 +18,13 @@ def python_missing() -> str | None:
         None
         if (PYTHON.parent / "arq").exists()
         else "arq and dramatiq are not installed: scripts/bench does it"
+    )
+
+
+def compiled_missing() -> str | None:
+    """Why Hookline cannot run compiled here, or None."""
+    return (
+        None if COMPILED.exists() else "it is not compiled: scripts/bench does it, given a C compiler"
     )
 
 

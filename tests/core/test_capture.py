@@ -3,6 +3,7 @@
 import base64
 import json
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -154,4 +155,4 @@ def test_another_request_has_another_id(change: dict[str, Any]) -> None:
 
 
 def _facts(request: InboundRequest) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in InboundRequest.__slots__}
+    return {each.name: getattr(request, each.name) for each in fields(request)}

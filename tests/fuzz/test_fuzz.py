@@ -1,5 +1,6 @@
 """A slice of the fuzzing campaign (`scripts/fuzz`) with every test run, and that it would notice."""
 
+import os
 from random import Random
 
 import pytest
@@ -93,6 +94,9 @@ SABOTAGE: list[tuple[object, str, object, str]] = [
 ]
 
 
+@pytest.mark.skipif(
+    "HOOKLINE_COMPILED" in os.environ, reason="compiled code calls its own, whatever is in its place"
+)
 @pytest.mark.parametrize(("owner", "name", "other", "mutation"), SABOTAGE)
 def test_notices_a_scheme_that_is_sabotaged(
     owner: object, name: str, other: object, mutation: str, monkeypatch: pytest.MonkeyPatch

@@ -8,11 +8,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.adapters.http.bodies import BodyRefused, InFlight
 from gateway.adapters.http.exchange import Exchange
-from gateway.adapters.http.flood import FloodGuard
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.notes import Notes
 from gateway.adapters.http.responses import respond
@@ -37,6 +36,13 @@ class Limits:
     max_in_flight: int = 256 * 1024 * 1024
 
 
+class Flood(Protocol):
+    """Counts who calls (`flood.py`)."""
+
+    def hit(self, address: str) -> float | None:
+        """None when within the limit, else seconds until it may be tried again."""
+
+
 class Deployment:
     """What one load of the configuration gives the edge; swapped whole on reload."""
 
@@ -47,7 +53,7 @@ class Deployment:
         sources: Mapping[str, Source],
         decoy: Source,
         ingest: Ingest,
-        flood: FloodGuard,
+        flood: Flood,
         limits: Limits,
     ) -> None:
         self.by_path = {source.path: source for source in sources.values()}
