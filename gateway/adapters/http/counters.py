@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.outcomes import Outcome
 
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BUCKETS: Final[tuple[float, ...]] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 UNKNOWN: Final = "unknown"
 
 

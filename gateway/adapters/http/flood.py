@@ -31,7 +31,7 @@ class FloodGuard:
     def hit(self, address: str) -> float | None:
         """None when within the limit, else seconds until it may be tried again."""
         now = self._clock()
-        count, ends = self._windows.get(address, NEVER)
+        count, ends = self._windows.get(address, (0, 0.0))
         if ends <= now:
             count, ends = 0, now + self._seconds
         self._windows[address] = (count + 1, ends)
@@ -43,6 +43,3 @@ class FloodGuard:
     def __len__(self) -> int:
         """Addresses that are counted now."""
         return len(self._windows)
-
-
-NEVER: Final = (0, 0.0)

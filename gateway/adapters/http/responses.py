@@ -21,7 +21,7 @@ from gateway.ingest import Ending
 # Whatever kept a caller from being believed, all see these bytes: no oracle for what exists.
 NOT_AUTHENTICATED: Final = b'{"error":"not authenticated"}'
 # By chance within these, so that all who were turned away do not come back at once.
-UNAVAILABLE_RETRY_SECONDS: Final = (5.0, 10.0)
+UNAVAILABLE_RETRY_SECONDS: Final[tuple[float, ...]] = (5.0, 10.0)
 
 NEGATIVE: Final[dict[Outcome, tuple[int, bytes]]] = {
     Outcome.REFUSED: (401, NOT_AUTHENTICATED),

@@ -20,7 +20,7 @@ HTTP_DATE: Final = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} "
     r"[0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|UTC|[+-][0-9]{4})"
 )
-PLAUSIBLE: Final = (1e9, 1e10)  # seconds: from 2001 to 2286
+PLAUSIBLE: Final[tuple[float, ...]] = (1e9, 1e10)  # seconds: from 2001 to 2286
 
 
 @dataclass(frozen=True, slots=True)
