@@ -34,7 +34,7 @@ def test_stores_the_event_its_delivery_the_next_look_and_the_bell(rig: Rig) -> N
     assert rig.scan("hookline:*") == sorted(
         f"hookline:{key}"
         for key in (
-            *(f"body:{EVENT}", f"event:{EVENT}", "events:github", "pending:github"),
+            *("arrived:github", f"body:{EVENT}", f"event:{EVENT}", "pending:github"),
             *("rings:github", "sources"),
         )
     )
@@ -42,8 +42,7 @@ def test_stores_the_event_its_delivery_the_next_look_and_the_bell(rig: Rig) -> N
     assert (row.state, row.attempts, row.crashes, row.fence) == ("pending", 0, 0, 0)
     assert before <= row.time <= rig.now()
     assert rig.raw("ZSCORE", rig.keys.pending("github"), a_delivery()) == row.time + LOOK
-    assert rig.raw("ZSCORE", rig.keys.events("github"), EVENT) == row.time
-    assert rig.members(rig.keys.events("github")) == {EVENT}
+    assert rig.arrived() == [EVENT]
     assert rig.raw("SMEMBERS", rig.keys.sources) == {b"github"}
     assert rig.queued() == [a_delivery() + "-1"]
     assert rig.scan("rq:job:*") == [f"rq:job:{a_delivery()}-1"]

@@ -149,6 +149,22 @@ def test_an_operator_acts_on_what_an_earlier_release_has_stored(rig: Rig) -> Non
         assert week - 10_000 < rig.lives(rig.keys.event(an_event(value).id)) <= week
 
 
+def test_what_an_earlier_release_has_indexed_is_listed_before_what_comes_now_until_it_expires(
+    rig: Rig,
+) -> None:
+    former = rig.members(rig.keys.events("github"))
+    assert former
+    rig.accept("new")
+    shelf = Reader(rig.redis, rig.keys)
+    listed = [each.id for each in shelf.received(["github"], newest_first=True)]
+    assert listed[0] == an_event("new").id
+    assert set(listed[1:]) == former
+    assert listed[::-1] == [each.id for each in shelf.received(["github"], newest_first=False)]
+    rig.redis.delete(rig.keys.event(an_event("done").id))
+    assert rig.run(ledger.prune("github", "", 100)) == ("", 1)
+    assert rig.members(rig.keys.events("github")) == former - {an_event("done").id}
+
+
 @pytest.mark.parametrize("rig", TWOS, ids=lambda path: path.stem, indirect=True)
 def test_of_an_event_with_two_deliveries_of_an_earlier_release_the_last_end_counts(rig: Rig) -> None:
     assert read(rig, "two").summary == "1 dead, 1 done"

@@ -34,14 +34,17 @@ def _load(name: str, *parts: str) -> Script:
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-ACCEPT = _load("accept", "order", "ends", "store")
-CLAIM = _load("claim", "order", "ends")
+LIFE = ("later", "books", "order")
+"""What every script needs that changes a delivery's state."""
+
+ACCEPT = _load("accept", *LIFE, "ends", "store")
+CLAIM = _load("claim", *LIFE, "ends")
 RENEW = _load("renew")
-FINISH = _load("finish", "order", "ends", "store")
-SWEEP = _load("sweep", "order")
-REPLAY = _load("replay", "order", "ends")
-DISCARD = _load("discard", "order", "ends")
-REFILE = _load("refile", "order", "ends")
+FINISH = _load("finish", *LIFE, "ends", "store")
+SWEEP = _load("sweep", *LIFE)
+REPLAY = _load("replay", *LIFE, "ends")
+DISCARD = _load("discard", *LIFE, "ends")
+REFILE = _load("refile", *LIFE, "ends")
 PRUNE = _load("prune")
 LEARN = _load("learn")
 REFUSE = _load("refuse", "refused")
