@@ -381,7 +381,7 @@ def test_an_event_without_order_costs_no_further_command_and_leaves_no_further_f
     rig.finish(rig.run_one(), EXHAUSTED)
     used = rig.redis.info("commandstats")
     assert not used.keys() & {"cmdstat_zpopmin", "cmdstat_zrangebyscore"}
-    # The two bodies were written together and read one by one; how often the queue was rung was read once.
+    # The two bodies were written together and read one by one; and how often the queue was rung, once.
     assert [used[f"cmdstat_{name}"]["calls"] for name in ("mset", "mget", "get")] == [1, 2, 1]
     assert "cmdstat_set" not in used
     assert order_keys(rig) == []

@@ -1,7 +1,6 @@
-"""The index of events by when they came: a stream a source, one entry for all that one call of `accept`
-has stored, which holds the letters of their ids. An event alone takes some 50 bytes in it, among many 28.
-
-The release before this one kept a sorted set, `events`; what stands there is read beside it.
+"""The index of events by when they came: a stream a source, with one entry for all that one call of
+`accept` has stored. It holds the letters of their ids: 37 bytes an event that comes alone, 28 with others.
+In a sorted set, as the release before this one had it, it was 70 to 110. That is read beside the stream.
 """
 
 import math

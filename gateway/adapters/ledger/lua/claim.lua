@@ -17,7 +17,8 @@ local replies = {}
 write_though_memory_is_full()
 
 local function mark_started(job, queue, delivery, processor, fence)
-  local new = redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp(), 'worker_name', worker)
+  local new = redis.call('HSET', rq .. ':job:' .. job, 'status', 'started', 'started_at', stamp(),
+    'worker_name', worker)
   -- Every job has a status: this one was gone, an operator's tool has deleted it.
   if new == 3 then write_job(job, queue, 'look', processor, 'started') end
   -- RQ's clean-up declares what has expired here abandoned; whether it is, our lease says.
@@ -91,8 +92,8 @@ local function lease(id, number, delivery, look, stored)
   local source, queue = terms(id, of[4])
   -- What a claim before this one has left: there is none before the first.
   local before = of[2] and redis.call('HMGET', record, names.a, names.c, names.t, names.m, names.o) or {}
-  local attempts, crashes, fence, own = (before[1] or 0) + 0, (before[2] or 0) + 0, (of[2] or 0) + 0, (before[4] or 0) + 0
-  local lease_ends, token_before = (before[3] or 0) + 0, before[5]
+  local attempts, crashes, fence = (before[1] or 0) + 0, (before[2] or 0) + 0, (of[2] or 0) + 0
+  local lease_ends, own, token_before = (before[3] or 0) + 0, (before[4] or 0) + 0, before[5]
   local again = state == 'leased' and token ~= '' and token_before == token .. ':' .. fence
   local early = not again and (state == 'leased' or state == 'waiting') and lease_ends > now
   if not state or state == 'done' or state == 'dead' or state == 'blocked' or early then
