@@ -296,6 +296,7 @@ def test_one_that_arrives_late_never_runs(rig: Rig) -> None:
     assert rig.queued() == []
     assert rig.redis.hget(rig.keys.counters, "overtaken|github|record") == b"1"
     assert rig.lives(rig.keys.event(an_event("2").id)) > 0
+    assert rig.lives(rig.keys.body(an_event("2").id)) > 0
     assert line_up(rig, "2", versions=[version_text(1)]) == [Acceptance.DONE]
 
 

@@ -1,6 +1,6 @@
-"""The index of events by when they came: a stream a source, with one entry for all that one call of
-`accept` has stored. It holds the letters of their ids: 37 bytes an event that comes alone, 28 with others.
-In a sorted set, as the release before this one had it, it was 70 to 110. That is read beside the stream.
+"""The index of events by when they came: a stream a source, with one entry for all that one
+call of `accept` has stored. It holds the letters of their ids: 37 bytes an event that comes alone, 28
+with others. The sorted set that the release before had, at 70 to 110, is read beside it.
 """
 
 import math

@@ -30,8 +30,8 @@ def _load(name: str, *parts: str) -> Script:
     """`parts`: what it shares with others, besides what all of them share."""
     folder = files("gateway.adapters.ledger") / "lua"
     shared = [f"_{part}" for part in ("ledger", *parts)]
-    # A function that Lua makes looks for each variable around it among all that are shared so far, unless
-    # it stands further out: with the head outside a call takes 12,000 instructions less.
+    # A function that Lua makes looks for each variable around it among all that are shared so far,
+    # unless that stands further out: with the head outside, a call takes 12,000 instructions less.
     head, *rest = ((folder / f"{each}.lua").read_text(encoding="utf-8") for each in (*shared, name))
     text = f"{head}return (function()\n{''.join(rest)}end)()"
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

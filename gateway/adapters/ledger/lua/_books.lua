@@ -27,9 +27,10 @@ end
 -- An RQ job whose id says all, and with what RQ and its tools can not do without. Nothing a sender wrote may stand
 -- in it: rq-dashboard shows a description as it is. No time limit of RQ's (-1): ours holds in both kinds of worker.
 -- A hash whose values have 64 bytes at most takes half the memory: hence a description without the id. That nothing
--- is kept of a job that is over, `gateway.jobs` says when it runs.
+-- is kept of a job that is over, `gateway.jobs` says when it runs. Returns how many of its fields were not there.
+local job_fields = 6
 local function write_job(job, queue, entry, processor, status)
-  redis.call('HSET', rq .. ':job:' .. job,
+  return redis.call('HSET', rq .. ':job:' .. job,
     'created_at', stamp(), 'origin', queue, 'status', status,
     'data', '["gateway.jobs.' .. entry .. '",null,[],{}]', 'description', string.sub(processor, 1, 64),
     'timeout', '-1')

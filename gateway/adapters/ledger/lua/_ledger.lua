@@ -17,8 +17,8 @@
 -- PREFIX:proof:PROOF   which event (the letters of its id) came with this signed content; lives as its record
 -- PREFIX:pending:SRC   open deliveries by when someone must look next; the blocked ones far ahead of all time
 -- PREFIX:dead:SRC      dead letters by when they died
--- PREFIX:arrived:SRC   a stream of events by when they were received: an entry for each call that has stored some, whose
---     field e holds the letters of their ids; gone with the last record of an entry
+-- PREFIX:arrived:SRC   a stream of events by when they were received: an entry for each call that has stored some,
+--     whose field e holds the letters of their ids; gone with the last record of an entry
 -- PREFIX:events:SRC    the same, a sorted set, as the release before had it; nobody adds to it
 -- PREFIX:attempts:DLV  what went wrong, one JSON text an attempt, the last 20
 -- PREFIX:steps:DLV     what the author's steps gave, JSON by name; lives as the attempts do

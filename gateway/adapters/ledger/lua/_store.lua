@@ -26,14 +26,14 @@ local function storing()
   end
 
   -- The job of a new delivery. Those of one call differ by their id only: of one queue and processor the second
-  -- and all that follow are copies of the first, which takes a tenth of the time.
+  -- and all that follow are copies of the first, which takes half of the time. (Unless something was left of it.)
   local first_jobs = {}
   local function write_new_job(job, queue, processor)
-    local of_queue = first_jobs[queue] or {}
+    local key, of_queue = rq .. ':job:' .. job, first_jobs[queue] or {}
     local first = of_queue[processor]
-    if first and redis.call('COPY', first, rq .. ':job:' .. job, 'REPLACE') == 1 then return end
-    write_job(job, queue, 'look', processor, 'queued')
-    first_jobs[queue], of_queue[processor] = of_queue, rq .. ':job:' .. job
+    if first and redis.call('COPY', first, key) == 1 then return end
+    local is_whole = write_job(job, queue, 'look', processor, 'queued') == job_fields
+    first_jobs[queue], of_queue[processor] = of_queue, is_whole and key or nil
   end
 
   -- Makes one event durable. ARGV from `at`: as `accept` says. (Adding 0 makes a number of a text in a quarter of

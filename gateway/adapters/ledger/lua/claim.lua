@@ -55,7 +55,7 @@ end
 local function kept_of(jobs)
   local keys = {}
   for i, job in ipairs(jobs) do keys[i] = body_key('evt_' .. string.sub(job, 5, 30)) end
-  return #keys > 0 and redis.call('MGET', unpack(keys)) or {}
+  return #keys > 0 and #keys <= most_arguments and redis.call('MGET', unpack(keys)) or {}
 end
 
 -- Headers and body; false when they are gone. An earlier release kept them in a hash.
