@@ -3,9 +3,10 @@
 local added, removed = {}, {} -- to and from sorted sets, by the first part of their key and then by its last
 local deleted, stored = {}, {} -- keys; keys and values
 local tallies = {}
-local arrived = {} -- by source: the letters of the ids of the events that are stored
+local arrived, most_together = {}, 128 -- by source: the letters of the ids of the events that are stored
 local bells = {} -- by queue: the jobs that go into it, and how often it was rung before
 local most_arguments = 4000
+
 local function list_in(lists, kind, name)
   local of_kind = lists[kind] or {}
   local list = of_kind[name] or {}
@@ -38,19 +39,18 @@ end
 
 local function count_later(name) tallies[name] = (tallies[name] or 0) + 1 end
 
+-- Of a list what one command takes.
+local function piece(list, first) return unpack(list, first, math.min(#list, first + most_arguments - 1)) end
+
 local function set_now()
-  for first = 1, #stored, most_arguments do
-    redis.call('MSET', unpack(stored, first, math.min(#stored, first + most_arguments - 1)))
-  end
+  for first = 1, #stored, most_arguments do redis.call('MSET', piece(stored, first)) end
   stored = {}
 end
 
 -- The sum of what it answers.
 local function call_with_all(command, key, list)
   local sum = 0
-  for first = 1, #list, most_arguments do
-    sum = sum + redis.call(command, key, unpack(list, first, math.min(#list, first + most_arguments - 1)))
-  end
+  for first = 1, #list, most_arguments do sum = sum + redis.call(command, key, piece(list, first)) end
   return sum
 end
 
@@ -64,12 +64,12 @@ local function do_now()
   set_now()
   call_all('ZADD', added)
   call_all('ZREM', removed)
-  if deleted[1] then call_with_all('DEL', table.remove(deleted), deleted) end
+  for first = 1, #deleted, most_arguments do redis.call('DEL', piece(deleted, first)) end
   for name, many in pairs(tallies) do redis.call('HINCRBY', prefix .. ':counters', name, many) end
   for source, letters in pairs(arrived) do
     redis.call('SADD', prefix .. ':sources', source)
-    for first = 1, #letters, 128 do
-      local some = table.concat(letters, ' ', first, math.min(#letters, first + 127))
+    for first = 1, #letters, most_together do
+      local some = table.concat(letters, ' ', first, math.min(#letters, first + most_together - 1))
       redis.call('XADD', prefix .. ':arrived:' .. source, '*', 'e', some)
     end
   end

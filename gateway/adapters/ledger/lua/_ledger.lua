@@ -51,8 +51,8 @@ local FAR = NEVER * 1000
 -- After how long someone looks at an open delivery; each script sets it that needs it.
 local look_ms
 
-local function event_key(id) return prefix .. ':event:' .. id end
 local pending, wip, failed = prefix .. ':pending:', rq .. ':wip:', rq .. ':failed:'
+local function event_key(id) return prefix .. ':event:' .. id end
 local function body_key(id) return prefix .. ':body:' .. id end
 local function proof_key(proof) return prefix .. ':proof:' .. proof end
 
