@@ -77,8 +77,8 @@ MUTANTS: Final = (
     Mutant(
         "a lease is not looked at: a claimed delivery may be claimed again",
         LUA + "claim.lua",
-        "early = not again and (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now",
-        "early = not again and state == 'waiting' and tonumber(of[5]) > now",
+        "early = not again and (state == 'leased' or state == 'waiting') and lease_ends > now",
+        "early = not again and state == 'waiting' and lease_ends > now",
         held_by=(LEDGER + "claim.py",),
     ),
     Mutant(

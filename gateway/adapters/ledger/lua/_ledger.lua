@@ -79,16 +79,6 @@ local function text(number)
   return known
 end
 
--- The names of a delivery's fields by their letter, each put together once.
-local fields_of = setmetatable({}, {__index = function(all, number)
-  local names = setmetatable({}, {__index = function(known, letter)
-    known[letter] = number .. letter
-    return known[letter]
-  end})
-  all[number] = names
-  return names
-end})
-
 -- 'dlv_abc-2', or a job id 'dlv_abc-2-5', to event id, delivery number, delivery id, look (nil: no job id).
 local function parse(name)
   local delivery, letters, number, look = string.match(name, '^(dlv_([a-z2-7]+)%-(%d+))%-?(%d*)$')

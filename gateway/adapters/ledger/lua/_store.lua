@@ -61,9 +61,9 @@ local function storing()
     local turn, last_turn = turns + 1, turns + 4 * ARGV[turns]
     for each = 1, processors do
       local number, processor = text(each), ARGV[at + 8 + each]
-      local delivery, names = first .. number, fields_of[number]
-      fields[many + 1], fields[many + 2] = names.p, processor
-      fields[many + 3], fields[many + 4] = names.s, 'pending'
+      local delivery = first .. number
+      fields[many + 1], fields[many + 2] = number .. 'p', processor
+      fields[many + 3], fields[many + 4] = number .. 's', 'pending'
       many = many + 4
       if turn < last_turn and ARGV[turn] == number then
         turn = turn + 4
@@ -71,7 +71,7 @@ local function storing()
         zadd_later(pending, source, look_at, delivery)
         local job = delivery .. '-1'
         write_new_job(job, queue, processor)
-        fields[many + 1], fields[many + 2] = names.q, push(job, queue)
+        fields[many + 1], fields[many + 2] = number .. 'q', push(job, queue)
         many = many + 2
       end
       if many > most_arguments then

@@ -86,12 +86,14 @@ end
 local function runs_alone(crashes, own) return own > 0 or crashes % 2 == 1 end
 
 local function lease(id, number, delivery, look, stored)
-  local record, names = event_key(id), fields_of[number]
-  local of = redis.call('HMGET', record, names.s, names.f, names.p, 'e', 't', 'p', 'r', names.k)
+  local record = event_key(id)
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', number .. 'p', 'e', 't', 'p', 'r',
+    number .. 'k')
   local state, processor, line = of[1], of[3], of[8]
   local source, queue = terms(id, of[4])
   -- What a claim before this one has left: there is none before the first.
-  local before = of[2] and redis.call('HMGET', record, names.a, names.c, names.t, names.m, names.o) or {}
+  local before = of[2] and redis.call('HMGET', record, number .. 'a', number .. 'c', number .. 't',
+    number .. 'm', number .. 'o') or {}
   local attempts, crashes, fence = (before[1] or 0) + 0, (before[2] or 0) + 0, (of[2] or 0) + 0
   local lease_ends, own, token_before = (before[3] or 0) + 0, (before[4] or 0) + 0, before[5]
   local again = state == 'leased' and token ~= '' and token_before == token .. ':' .. fence
@@ -124,7 +126,8 @@ local function lease(id, number, delivery, look, stored)
   end
   if not again then attempts, fence = attempts + 1, fence + 1 end
   if token ~= '' then redis.call('HSET', record, number .. 'o', token .. ':' .. fence) end
-  redis.call('HSET', record, names.s, 'leased', names.a, attempts, names.f, fence, names.t, now + lease_ms)
+  redis.call('HSET', record, number .. 's', 'leased', number .. 'a', attempts, number .. 'f', fence,
+    number .. 't', now + lease_ms)
   zadd_later(pending, source, now + lease_ms, delivery)
   if keep_books then mark_started(delivery .. '-' .. text(fence), queue, delivery, processor, fence) end
   return {'run', delivery, fence, attempts, crashes, source, of[5], of[6], of[7], processor, stored,

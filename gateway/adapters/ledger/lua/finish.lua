@@ -22,7 +22,7 @@ end
 
 -- The usual end.
 local function done(number, delivery, record, source, queue, fence)
-  redis.call('HSET', record, fields_of[number].s, 'done', fields_of[number].t, now)
+  redis.call('HSET', record, number .. 's', 'done', number .. 't', now)
   zrem_later(pending, source, delivery)
   if keep_books then
     local job, jobs = delivery .. '-' .. fence, looks[queue] or {}
@@ -72,8 +72,9 @@ local i = 3
 while i <= #ARGV do
   local id, number, delivery = parse(ARGV[i])
   local outcome, wrong, emitted, verdict = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] + 0, ARGV[i + 5]
-  local record, names = event_key(id), fields_of[number]
-  local of = redis.call('HMGET', record, names.s, names.f, 'e', names.p, 'n', 'x', 'h', names.k, names.r)
+  local record = event_key(id)
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 'e', number .. 'p', 'n', 'x', 'h',
+    number .. 'k', number .. 'r')
   if of[1] ~= 'leased' or of[2] ~= ARGV[i + 1] then
     replies[#replies + 1] = 'stale'
   else
@@ -87,7 +88,7 @@ while i <= #ARGV do
     if keep_books and verdict ~= 'done' then forget_look(delivery, queue, fence) end
     if verdict == 'done' then
       -- Why it was put back, and the token of a stock worker's claim.
-      if of[9] or not keep_books then redis.call('HDEL', record, names.r, names.o) end
+      if of[9] or not keep_books then redis.call('HDEL', record, number .. 'r', number .. 'o') end
       done(number, delivery, record, source, queue, of[2])
       if of[5] ~= '1' then
         end_if_all_done(id)
@@ -98,7 +99,7 @@ while i <= #ARGV do
       if line then order().pass_turn(line, delivery) end
     elseif verdict == 'wait' or verdict == 'defer' then
       -- Deferred by its own wish: it was no attempt.
-      if verdict == 'defer' then redis.call('HINCRBY', record, names.a, -1) end
+      if verdict == 'defer' then redis.call('HINCRBY', record, number .. 'a', -1) end
       wait(id, number, delivery, source, queue, processor, fence, ARGV[i + 6] + 0)
     elseif verdict == 'release' then
       release(id, number, delivery, source, queue, processor, fence)
