@@ -48,13 +48,16 @@ class ReplayRefused(Exception):  # noqa: N818 - an answer
 def look(short: str = "") -> None:
     """The job of a delivery that is due: its id says which. In jobs of the release before `short` does:
     the delivery's id without `dlv_`."""
-    _job().failure_ttl = SHOWN_SECONDS
-    deliver(DELIVERY_PREFIX + short if short else _job().id)
+    job = _job()
+    job.failure_ttl, job.result_ttl = SHOWN_SECONDS, 0
+    deliver(DELIVERY_PREFIX + short if short else job.id)
 
 
 def again(short: str = "") -> None:
     """The job of a dead letter, which runs when somebody presses Requeue."""
-    replay(DELIVERY_PREFIX + short if short else _job().id)
+    job = _job()
+    job.result_ttl = 0
+    replay(DELIVERY_PREFIX + short if short else job.id)
 
 
 def deliver(delivery: str) -> None:

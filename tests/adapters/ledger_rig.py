@@ -179,6 +179,26 @@ class Rig:
     def members(self, zset: str) -> set[str]:
         return {member.decode() for member in self.raw("ZRANGE", zset, 0, -1)}
 
+    def arrived(self, source: str = "github") -> list[str]:
+        """The events of its index, the oldest first."""
+        return [event for _, event in self._arrivals(source)]
+
+    def came_at(self, event: str, ms: int, source: str = "github") -> None:
+        """As if it had been received then."""
+        self.raw("HSET", self.keys.event(event), "r", ms)
+        rows = [(each, at) for at, each in self._arrivals(source) if each != event] + [(event, ms)]
+        self.redis.delete(self.keys.arrived(source))
+        for number, (each, at) in enumerate(sorted(rows, key=lambda row: row[1])):
+            self.redis.xadd(self.keys.arrived(source), {"e": each[4:]}, id=f"{at}-{number + 1}")
+
+    def _arrivals(self, source: str) -> list[tuple[int, str]]:
+        entries: Any = self.redis.xrange(self.keys.arrived(source))
+        return [
+            (int(entry.partition(b"-")[0]), f"evt_{letters.decode()}")
+            for entry, fields in entries
+            for letters in fields[b"e"].split()
+        ]
+
     def lives(self, key: str) -> int:
         """Milliseconds until the key expires; -1 never, -2 no such key."""
         return int(self.raw("PTTL", key))

@@ -206,12 +206,18 @@ def read_by(rig: Rig, following: Follower) -> dict[str, int]:
 def fill(rig: Rig, many: int) -> None:
     """Old events in the index, and open deliveries of as many others that come much later."""
     names = [an_event(str(number)).id for number in range(many)]
+    came: Any = rig.redis.xrange(rig.keys.arrived("github"))
+    rig.redis.delete(rig.keys.arrived("github"))
     pipeline = rig.redis.pipeline(transaction=False)
     for first in range(0, many, 1000):
         page = names[first : first + 1000]
-        pipeline.zadd(rig.keys.events("github"), dict.fromkeys(page, first))
+        pipeline.xadd(
+            rig.keys.arrived("github"), {"e": " ".join(name[4:] for name in page)}, f"{first}-1"
+        )
         later = {f"{name.replace('evt_', 'dlv_')}-1": rig.now() + 9_000_000 for name in page}
         pipeline.zadd(rig.keys.pending("github"), later)
+    for entry, fields in came:
+        pipeline.xadd(rig.keys.arrived("github"), fields, entry)
     pipeline.execute()
 
 

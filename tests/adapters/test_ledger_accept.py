@@ -14,6 +14,7 @@ from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run_async
 from gateway.adapters.worker.strays import stray_queues
+from gateway.core.delivery import Claimed
 from gateway.core.outcomes import Acceptance
 from gateway.core.retry import Wait
 from tests.adapters.ledger_rig import EXHAUSTED, GITHUB, LOOK, Rig, a_delivery, a_source, an_event
@@ -34,7 +35,7 @@ def test_stores_the_event_its_delivery_the_next_look_and_the_bell(rig: Rig) -> N
     assert rig.scan("hookline:*") == sorted(
         f"hookline:{key}"
         for key in (
-            *(f"body:{EVENT}", f"event:{EVENT}", "events:github", "pending:github"),
+            *("arrived:github", f"body:{EVENT}", f"event:{EVENT}", "pending:github"),
             *("rings:github", "sources"),
         )
     )
@@ -42,8 +43,7 @@ def test_stores_the_event_its_delivery_the_next_look_and_the_bell(rig: Rig) -> N
     assert (row.state, row.attempts, row.crashes, row.fence) == ("pending", 0, 0, 0)
     assert before <= row.time <= rig.now()
     assert rig.raw("ZSCORE", rig.keys.pending("github"), a_delivery()) == row.time + LOOK
-    assert rig.raw("ZSCORE", rig.keys.events("github"), EVENT) == row.time
-    assert rig.members(rig.keys.events("github")) == {EVENT}
+    assert rig.arrived() == [EVENT]
     assert rig.raw("SMEMBERS", rig.keys.sources) == {b"github"}
     assert rig.queued() == [a_delivery() + "-1"]
     assert rig.scan("rq:job:*") == [f"rq:job:{a_delivery()}-1"]
@@ -106,6 +106,40 @@ def test_opens_a_delivery_for_each_processor_in_order(rig: Rig, many: int) -> No
     assert [(row.delivery, row.processor) for row in claimed] == [
         (a_delivery("1", number), name) for number, name in enumerate(names, 1)
     ]
+
+
+def test_the_jobs_of_one_call_are_what_they_are_alone(rig: Rig) -> None:
+    """Those of one processor are copies."""
+    names = ("archive", "mail")
+    rig.accept("alone", processors=names)
+    rig.accept("1", "2", "3", processors=names)
+    for number in (1, 2):
+        alone, *others = (
+            rig.raw("HGETALL", f"rq:job:{a_delivery(value, number)}-1")
+            for value in ("alone", "1", "2", "3")
+        )
+        assert alone[b"description"] == names[number - 1].encode()
+        for each in others:
+            assert each | {b"created_at": b""} == alone | {b"created_at": b""}
+
+
+@pytest.mark.parametrize("value", ["1", "2"])
+def test_what_is_left_of_a_job_of_that_name_is_overwritten_and_goes_into_no_other(
+    rig: Rig, value: str
+) -> None:
+    rig.redis.hset(f"rq:job:{a_delivery(value)}-1", mapping={"status": "finished", "worker_name": "w0"})
+    rig.accept("1", "2", "3")
+    jobs = {each: rig.raw("HGETALL", f"rq:job:{a_delivery(each)}-1") for each in "123"}
+    assert {job[b"status"] for job in jobs.values()} == {b"queued"}
+    assert [each for each, job in jobs.items() if b"worker_name" in job] == [value]
+
+
+def test_in_a_batch_with_a_repeat_what_is_new_is_stored_and_what_is_known_is_not(rig: Rig) -> None:
+    rig.accept("known")
+    rig.finish(rig.run_one())
+    words = [Acceptance.ACCEPTED, Acceptance.DONE, Acceptance.ACCEPTED, Acceptance.PENDING]
+    assert rig.accept("1", "known", "2", "1") == words
+    assert {row.provider_id for row in rig.claim(("github", 9)) if isinstance(row, Claimed)} == {*"12"}
 
 
 def test_a_repeat_in_the_same_batch_is_no_second_event(rig: Rig) -> None:

@@ -228,6 +228,29 @@ def test_many_are_finished_in_one_call_with_an_answer_each(rig: Rig) -> None:
     assert states == ["done", "leased", "waiting", "dead"]
 
 
+def test_what_rq_has_written_of_a_failed_look_is_gone_with_its_end(rig: Rig) -> None:
+    """A stock worker took the bell too, and its work horse died."""
+    rig.accept("1", "2")
+    for held in (rig.run_one(), rig.run_one()):
+        job = f"{held.delivery}-{held.fence}"
+        rig.redis.zadd("rq:failed:github", {job: rig.now() / 1000 + 86_400})
+        rig.redis.xadd(f"rq:results:{job}", {"type": "2"})
+        assert rig.finish(held)
+    assert rig.scan("rq:failed:*") + rig.scan("rq:results:*") + rig.scan("rq:job:*") == []
+
+
+@pytest.mark.parametrize("books", [True, False])
+def test_the_job_of_a_look_that_is_not_to_come_is_gone_with_the_end(rig: Rig, books: bool) -> None:
+    """Its holder was late, and the sweeper has rung for another one."""
+    rig.accept("1")
+    held = rig.run_one(books=books)
+    rig.pass_time(LEASE + LOOK)
+    assert rig.sweep() == (1, 1)
+    assert rig.scan("rq:job:*-2")
+    assert rig.finish(held, books=books)
+    assert rig.scan("rq:job:*-2") == []
+
+
 def test_every_attempt_is_counted_by_how_it_ended(rig: Rig) -> None:
     rig.accept(*"123")
     for decision in (DONE, EXHAUSTED, None):

@@ -223,8 +223,9 @@ def test_an_event_without_a_proof_costs_no_command_for_one(rig: Rig) -> None:
     accept(rig, an_event("2"), an_event("known"))
     used = rig.redis.info("commandstats")
     assert "cmdstat_hmget" not in used
-    # One get for how often the queue was rung, one set for the body.
-    assert [used[f"cmdstat_{name}"]["calls"] for name in ("get", "set")] == [1, 1]
+    # One get for how often the queue was rung, one mset for the body.
+    assert [used[f"cmdstat_{name}"]["calls"] for name in ("get", "mset")] == [1, 1]
+    assert "cmdstat_set" not in used
     assert rig.scan("hookline:proof:*") == [rig.keys.proof(FIRST.proof)]
 
 

@@ -57,7 +57,7 @@ def test_forgotten_scripts_are_sent_again(rig: Rig) -> None:
     forget()
     assert rig.run(ledger.discard([DELIVERY])) == ["pending"]
     forget()
-    assert rig.run(ledger.prune("github", [an_event().id])) == 0
+    assert rig.run(ledger.prune("github", "", 10)) == ("", 0)
 
 
 def test_with_no_memory_left_an_event_is_refused_and_nothing_of_it_is_stored(full: Rig) -> None:

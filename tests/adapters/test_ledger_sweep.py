@@ -10,7 +10,7 @@ from redis import Redis
 from gateway.adapters.ledger import calls as ledger
 from gateway.core.delivery import Claimed
 from gateway.core.retry import Wait
-from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig, a_delivery, a_source
+from tests.adapters.ledger_rig import DONE, EXHAUSTED, LEASE, LOOK, Rig, a_delivery, a_source, an_event
 
 DELIVERY = a_delivery()
 
@@ -216,8 +216,24 @@ def test_the_index_loses_only_events_whose_record_has_expired(rig: Rig) -> None:
     rig.accept("1", source=a_source(dedup_window=0.0))
     rig.accept("2", "3")
     rig.finish(rig.run_one())
-    events = sorted(rig.members(rig.keys.events("github")))
-    assert len(events) == 3
-    assert rig.run(ledger.prune("github", events)) == 1
-    assert rig.run(ledger.prune("github", events)) == 0
-    assert len(rig.members(rig.keys.events("github"))) == 2
+    assert len(rig.arrived()) == 3
+    assert rig.run(ledger.prune("github", "", 10)) == ("", 1)
+    assert rig.run(ledger.prune("github", "", 10)) == ("", 0)
+    together = {an_event(value).id for value in "23"}
+    assert set(rig.arrived()) == together
+    rig.redis.delete(rig.keys.event(an_event("2").id))
+    assert rig.run(ledger.prune("github", "", 10)) == ("", 0), (
+        "they came in one call, and are one entry"
+    )
+    rig.redis.delete(rig.keys.event(an_event("3").id))
+    assert rig.run(ledger.prune("github", "", 10)) == ("", 1)
+
+
+def test_the_index_is_pruned_piece_by_piece(rig: Rig) -> None:
+    for value in "123":
+        rig.accept(value)
+    rig.redis.delete(rig.keys.event(an_event("3").id))
+    cursor, gone = rig.run(ledger.prune("github", "", 2))
+    assert (bool(cursor), gone) == (True, 0)
+    assert rig.run(ledger.prune("github", cursor, 2)) == ("", 1)
+    assert rig.arrived() == [an_event(value).id for value in "12"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from gateway.adapters.ledger import arrivals, reader
 from gateway.adapters.ledger import calls as ledger
-from gateway.adapters.ledger import reader
 from gateway.adapters.ledger.reader import DeliveryRecord, Failure, Reader, ReplayArchive
 from gateway.core.delivery import Claimed
 from gateway.core.outcomes import AttemptOutcome, DeliveryState
@@ -33,13 +33,13 @@ def shelf(rig: Rig) -> Reader:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "PAGE", 2)
+    monkeypatch.setattr(arrivals, "PAGE", 2)
 
 
 def received_at(rig: Rig, value: str, ms: int, source: str = "github") -> str:
     """Moves an accepted event to another time, as if it had come then."""
     event = an_event(value, source).id
-    rig.redis.hset(rig.keys.event(event), "r", ms)
-    rig.redis.zadd(rig.keys.events(source), {event: ms})
+    rig.came_at(event, ms, source)
     return event
 
 
@@ -145,6 +145,17 @@ def test_a_batch_that_came_in_one_millisecond_is_read_whole(
     assert found[:1] + found[-1:] == (["8", "0"] if newest_first else ["0", "8"])
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_events_that_one_call_has_stored_are_few_entries_and_each_is_listed(
+    rig: Rig, shelf: Reader, newest_first: bool
+) -> None:
+    values = [str(number) for number in range(300)]
+    rig.accept(*values)
+    assert rig.raw("XLEN", rig.keys.arrived("github")) == 3
+    found = [each.provider_id for each in shelf.received(["github"], newest_first=newest_first)]
+    assert found == (values[::-1] if newest_first else values)
+
+
 @pytest.mark.usefixtures("small_pages")
 def test_dead_letters_that_go_back_while_they_are_read_hide_no_other(rig: Rig, shelf: Reader) -> None:
     values = [str(number) for number in range(7)]
@@ -162,12 +173,14 @@ def test_only_as_much_is_read_as_is_asked_for(
     rig: Rig, shelf: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "PAGE", 5)
-    rig.accept(*(str(number) for number in range(60)))
+    monkeypatch.setattr(arrivals, "PAGE", 5)
+    for number in range(60):
+        rig.accept(str(number))
     before = _commands(rig)
     assert len(list(islice(shelf.received(["github"], newest_first=True), 7))) == 7
     after = _commands(rig)
     read = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
-    assert read["cmdstat_zrevrangebyscore"] == 2
+    assert read["cmdstat_xrevrange"] == 2
     assert read["cmdstat_hgetall"] == 10
     assert not {"cmdstat_keys", "cmdstat_scan"} & {name for name in read if read[name]}
 

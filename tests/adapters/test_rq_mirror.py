@@ -88,9 +88,9 @@ def test_the_times_of_a_job_are_dates_that_rq_reads(rig: Rig) -> None:
 @pytest.mark.parametrize("moment", ["2024-02-29 23:59:59", "2025-01-01", "2000-03-01", "2099-12-31"])
 def test_the_civil_date_of_a_moment_is_right(rig: Rig, moment: str) -> None:
     when = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    prelude = ACCEPT.text.partition("local stamp")[0]
+    prelude = ACCEPT.text.partition("local made_stamp")[0]
     said = rig.redis.eval(
-        prelude + "return iso(tonumber(ARGV[1]))", 2, "p", "rq", int(when.timestamp() * 1000 + 7)
+        prelude + "return iso(tonumber(ARGV[1])) end)()", 2, "p", "rq", int(when.timestamp() * 1000 + 7)
     )
     assert said == (when + timedelta(milliseconds=7)).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
 

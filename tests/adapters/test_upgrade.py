@@ -30,6 +30,7 @@ from tests.adapters.ledger_rig import DONE, EXHAUSTED, GITHUB, LOOK, Rig, a_deli
 from tests.adapters.worker_rig import a_processor, an_app, drain
 
 LEDGERS: Final = sorted((Path(__file__).parent / "ledgers").glob("*.json"))
+TWOS: Final = [path for path in LEDGERS if path.stem in ("terms_in_fields", "an_index_of_scores")]
 OPEN: Final = ("first", "leased", "pending", "second", "unrung", "waiting")
 STATES: Final = {
     **dict.fromkeys(("pending", "unrung", "first"), "pending"),
@@ -148,7 +149,23 @@ def test_an_operator_acts_on_what_an_earlier_release_has_stored(rig: Rig) -> Non
         assert week - 10_000 < rig.lives(rig.keys.event(an_event(value).id)) <= week
 
 
-@pytest.mark.parametrize("rig", LEDGERS[-1:], ids=lambda path: path.stem, indirect=True)
+def test_what_an_earlier_release_has_indexed_is_listed_before_what_comes_now_until_it_expires(
+    rig: Rig,
+) -> None:
+    former = rig.members(rig.keys.events("github"))
+    assert former
+    rig.accept("new")
+    shelf = Reader(rig.redis, rig.keys)
+    listed = [each.id for each in shelf.received(["github"], newest_first=True)]
+    assert listed[0] == an_event("new").id
+    assert set(listed[1:]) == former
+    assert listed[::-1] == [each.id for each in shelf.received(["github"], newest_first=False)]
+    rig.redis.delete(rig.keys.event(an_event("done").id))
+    assert rig.run(ledger.prune("github", "", 100)) == ("", 1)
+    assert rig.members(rig.keys.events("github")) == former - {an_event("done").id}
+
+
+@pytest.mark.parametrize("rig", TWOS, ids=lambda path: path.stem, indirect=True)
 def test_of_an_event_with_two_deliveries_of_an_earlier_release_the_last_end_counts(rig: Rig) -> None:
     assert read(rig, "two").summary == "1 dead, 1 done"
     key, proof = rig.keys.event(an_event("two").id), rig.keys.proof(a_proof("signed"))

@@ -89,7 +89,7 @@ def _count(report: Report, crew: Crew, account: Account) -> None:
         "  of those after a repeat": sum(account.answers[value].total() > 1 for value in acknowledged),
         "events never answered": len(unanswered),
         "  of those stored all the same": len(unanswered & stored),
-        "events in the ledger": int(crew.client.zcard(crew.rig.keys.events("shop"))),
+        "events in the ledger": len(crew.rig.arrived("shop")),
         "runs of the processor": len(crew.runs()),
     }
     report.faults += [

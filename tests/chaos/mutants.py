@@ -77,8 +77,8 @@ MUTANTS: Final = (
     Mutant(
         "a lease is not looked at: a claimed delivery may be claimed again",
         LUA + "claim.lua",
-        "early = not again and (state == 'leased' or state == 'waiting') and tonumber(of[5]) > now",
-        "early = not again and state == 'waiting' and tonumber(of[5]) > now",
+        "early = not again and (state == 'leased' or state == 'waiting') and lease_ends > now",
+        "early = not again and state == 'waiting' and lease_ends > now",
         held_by=(LEDGER + "claim.py",),
     ),
     Mutant(
@@ -124,9 +124,8 @@ MUTANTS: Final = (
     Mutant(
         "accepted, and in no index: a lost bell is a lost event",
         LUA + "_store.lua",
-        "zadd_later(prefix .. ':pending:' .. source, now + look_ms, first .. number)\n"
-        "        write_job",
-        "write_job",
+        "zadd_later(pending, source, look_at, delivery)\n        local job",
+        "local job",
         cases=("stock/BLMOVE#1/after/kill", "stock/HGETALL#1/before/kill"),
     ),
     Mutant(

@@ -170,7 +170,7 @@ def _count(report: Report, crew: Crew, sent: Sent) -> None:
         "  answered 200": len(acknowledged),
         "  answered otherwise, or not at all": len(sent.answers) - len(acknowledged),
         "  slowest answer, ms": round(slowest * 1000),
-        "events in the ledger": int(crew.client.zcard(crew.rig.keys.events("github"))),
+        "events in the ledger": len(crew.rig.arrived("github")),
         "lost": len(lost),
         "run twice": len(doubled),
         "never run": len(unrun),

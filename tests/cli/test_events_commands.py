@@ -109,9 +109,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def came_at(rig: Rig, value: str, moment: str, source: str = "github") -> None:
     """As if the event had been received then."""
     ms = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
-    event = an_event(value, source).id
-    rig.redis.hset(rig.keys.event(event), "r", ms)
-    rig.redis.zadd(rig.keys.events(source), {event: ms})
+    rig.came_at(an_event(value, source).id, ms, source)
 
 
 # events list

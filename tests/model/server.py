@@ -84,7 +84,7 @@ class Server:
         row = (an_event("1"), self._source, ("one", "two"), turns)
         (word,) = self.rig.run(ledger.accept([row], UNIT))
         if not before.deliveries and (self.world.crashes or self.world.own):
-            worn: dict[str, int] = {"c": self.world.crashes, "m": self.world.own}
+            worn: dict[str, int] = {"f": 0, "c": self.world.crashes, "m": self.world.own}
             record: dict[Any, Any] = {
                 f"{n}{field}": many for n in (1, 2) for field, many in worn.items()
             }

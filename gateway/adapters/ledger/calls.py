@@ -13,7 +13,7 @@ from gateway.adapters.ledger import scripts, terms
 from gateway.adapters.ledger.kept import pack, unpack
 from gateway.adapters.ledger.scripts import Call
 from gateway.core.delivery import Claimed, Finish
-from gateway.core.event import Event, Turn
+from gateway.core.event import DELIVERY_PREFIX, EVENT_PREFIX, Event, Turn
 from gateway.core.outcomes import Acceptance, DeadReason
 from gateway.core.retry import Dead, Done, Wait
 from gateway.core.routing import Routing
@@ -104,7 +104,7 @@ def finish(
     """
     args: list[bytes | str | int | float] = []
     for each in finished:
-        args += (*_finish_args(each), len(each.emitted))
+        args += _finish_args(each)
         for event in each.emitted:
             assert internal, "an emitted event has a place to go"
             args += _event_args(*internal.wanted(event))
@@ -154,9 +154,12 @@ def step(delivery: str, fence: int, name: str, value: bytes) -> Call[bool]:
     return Call(scripts.STEP, (delivery, fence, name, value), bool)
 
 
-def prune(source: str, events: Iterable[str]) -> Call[int]:
-    """How many of these index entries were of expired events, and are gone."""
-    return Call(scripts.PRUNE, (source, *events), int)
+def prune(source: str, cursor: str, most: int) -> Call[tuple[str, int]]:
+    """From where to go on, "" when nothing is left; how many entries of expired events are gone.
+
+    `cursor`: what the call before this one gave; "" for the first."""
+    call = (source, cursor or "-", most)
+    return Call(scripts.PRUNE, call, lambda reply: (reply[0].decode(), reply[1]))
 
 
 def trace(text: str) -> str:
@@ -190,27 +193,22 @@ def _finish_args(finish: Finish) -> tuple[str | int, ...]:
     verdict: tuple[str | int, ...]
     match finish.decision:
         case Done():
-            verdict = ("done", 0, "", finish.outcome, "")
+            verdict = ("done",)
         case Wait(delay, counted):
-            verdict = (
-                "wait" if counted else "defer",
-                max(0, round(delay * 1000)),
-                "",
-                finish.outcome,
-                "",
-            )
+            verdict = ("wait" if counted else "defer", max(0, round(delay * 1000)))
         case Dead(reason):
-            verdict = ("dead", 0, reason, finish.outcome, TRACES[reason])
+            verdict = ("dead", reason, TRACES[reason])
         case None:
-            verdict = ("release", 0, "", finish.outcome, "")
-    return (finish.delivery, finish.fence, *verdict, finish.error)
+            verdict = ("release",)
+    head = (finish.delivery, finish.fence, finish.outcome, finish.error)
+    return (*head, len(finish.emitted), *verdict)
 
 
 def _claimed(row: list[Any]) -> Claimed | NotClaimed:
     if row[0] != b"run":
         return NotClaimed(*(part.decode("utf-8", "replace") for part in row))
-    texts = [part.decode() if isinstance(part, bytes) else part for part in row[1:11]]
-    delivery, fence, attempt, crashes, source, kind, provider_id, received, processor, event = texts
+    texts = [part.decode() if isinstance(part, bytes) else part for part in row[1:10]]
+    delivery, fence, attempt, crashes, source, kind, provider_id, received, processor = texts
     return Claimed(
         delivery,
         int(fence),
@@ -221,9 +219,9 @@ def _claimed(row: list[Any]) -> Claimed | NotClaimed:
         provider_id,
         int(received),
         processor,
-        event,
-        *unpack(row[11]),
-        alone=bool(row[12]),
+        EVENT_PREFIX + delivery[len(DELIVERY_PREFIX) :].partition("-")[0],
+        *unpack(row[10]),
+        alone=bool(row[11]),
     )
 
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
+from gateway.adapters.ledger.arrivals import Arrivals
 from gateway.adapters.ledger.happenings import Happening, has_ended
 from gateway.adapters.ledger.reader import EventRecord, Reader
 from gateway.adapters.ledger.vigil import Watched, by_time
 from gateway.core.event import event_of
 
 MOST_ARRIVALS: Final = 500
+MOST_SKIPS: Final = 20
 MOST_FOUND: Final = 100
 MOST_READ: Final = 300
 MOST_OPEN: Final = 2000
@@ -52,7 +54,8 @@ class Follower:
         self._reader = reader
         self._sources = sources
         self._look_ms = look_ms
-        self._arrivals: dict[str, _Edge] = {}
+        self._index = Arrivals(reader.client, reader.keys)
+        self._cursors: dict[str, str] = {}  # how far the index of arrivals has been read
         self._deaths: dict[str, _Edge] = {}
         self._open: OrderedDict[str, Watched] = OrderedDict()
         self._ended: OrderedDict[str, Watched] = OrderedDict()
@@ -89,7 +92,7 @@ class Follower:
         """What ended lately, and what is due soon, is watched from now on."""
         names = list(self._sources())
         for name in names:
-            self._arrivals[name], self._deaths[name] = _Edge(now), _Edge(now)
+            self._cursors[name], self._deaths[name] = str(now), _Edge(now)
         newest = islice(self._reader.received(names, newest_first=True), MOST_ENDED)
         for event in (*newest, *self._events(self._due(names, 0, now + SOON_MS))):
             self._keep(Watched.from_now(self._reader, event), event)
@@ -97,21 +100,23 @@ class Follower:
     def _arrived(self, names: Sequence[str]) -> list[Happening]:
         found: list[Happening] = []
         for name in names:
-            edge = self._arrivals.setdefault(name, _Edge(self._now - 1000))
-            key = self._reader.keys.events(name)
-            ids = edge.advance(self._rows(key, edge, MOST_ARRIVALS))
+            cursor = self._cursors.get(name, str(self._now - 1000))
+            self._cursors[name], ids = self._index.after(name, cursor, MOST_ARRIVALS)
             if len(ids) >= MOST_ARRIVALS:
-                self._skip(key, edge)
+                self.passed_over += len(ids[MOST_ARRIVALS:])
+                ids = ids[:MOST_ARRIVALS]
+                self._skip(name)
             for event in self._events([each for each in ids if not self._knows(each)]):
                 found += self._first_look(event)
         return found
 
-    def _skip(self, key: str, edge: _Edge) -> None:
+    def _skip(self, name: str) -> None:
         """Too many to show one by one: go on with what comes next."""
-        if edge.score < self._now:
-            later: Any = self._reader.client.zcount(key, edge.score, f"({self._now}")
-            self.passed_over += later - len(edge.seen)
-            edge.score, edge.seen = self._now, set()
+        for _ in range(MOST_SKIPS):
+            self._cursors[name], ids = self._index.after(name, self._cursors[name], MOST_ARRIVALS)
+            self.passed_over += len(ids)
+            if not ids:
+                return
 
     def _note_deaths(self, names: Sequence[str]) -> None:
         """Of events that nobody watched too."""

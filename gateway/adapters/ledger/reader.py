@@ -18,6 +18,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from gateway.adapters.ledger import terms
+from gateway.adapters.ledger.arrivals import Arrivals
 from gateway.adapters.ledger.kept import joined, unpack
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import delivery_id, event_of
@@ -128,16 +129,25 @@ class Reader:
         newest_first: bool,
     ) -> Iterator[EventRecord]:
         """Events that came between the two, merged by time. Expired ones are skipped."""
-        keys = [self.keys.events(name) for name in sources]
-        for page in _pages(self._merged(keys, since, until, newest_first=newest_first)):
+        low, high = round(since * 1000, 3), round(until * 1000, 3)
+        names, arrivals = list(sources), Arrivals(self.client, self.keys)
+        walks = [arrivals.between(name, low, high, newest_first=newest_first) for name in names]
+        former = [
+            self._walk(self.keys.events(name), low, high, newest_first=newest_first) for name in names
+        ]
+        for page in _pages(_merged(walks + former, newest_first=newest_first)):
             yield from filter(None, self.events(page))
 
     def dead_letters(
         self, sources: Iterable[str], since: float = 0.0, *, newest_first: bool
     ) -> Iterator[tuple[EventRecord, DeliveryRecord]]:
         """Those that died since then, with their events, merged by time of death."""
-        keys = [self.keys.dead(name) for name in sources]
-        for page in _pages(self._merged(keys, since, math.inf, newest_first=newest_first)):
+        low = round(since * 1000, 3)
+        walks = [
+            self._walk(self.keys.dead(name), low, math.inf, newest_first=newest_first)
+            for name in sources
+        ]
+        for page in _pages(_merged(walks, newest_first=newest_first)):
             found = [(event_of(each) or ("", 0))[0] for each in page]
             for event, delivery in zip(self.events(found), page, strict=True):
                 record = event.delivery(delivery) if event else None
@@ -190,18 +200,10 @@ class Reader:
             return joined(found)
         return None if found is None else bytes(found)
 
-    def _merged(
-        self, keys: Iterable[str], since: float, until: float, *, newest_first: bool
-    ) -> Iterator[str]:
-        walks = [self._walk(key, since, until, newest_first=newest_first) for key in keys]
-        for _, member in merge(*walks, key=lambda row: row[0], reverse=newest_first):
-            yield member.decode()
-
     def _walk(
-        self, key: str, since: float, until: float, *, newest_first: bool
+        self, key: str, low: float, high: float, *, newest_first: bool
     ) -> Iterator[tuple[float, bytes]]:
         """Resumes at a score, not at a rank: members come and go while somebody works through them."""
-        low, high = since * 1000, until * 1000
         seen: set[bytes] = set()  # of the score at which the page before ended: a batch shares one
         while True:
             most = PAGE + len(seen)
@@ -217,8 +219,8 @@ class Reader:
         self, key: str, low: float, high: float, most: int, *, newest_first: bool
     ) -> list[tuple[bytes, float]]:
         read = self.client.zrevrangebyscore if newest_first else self.client.zrangebyscore
-        bounds = [round(each, 3) for each in ((high, low) if newest_first else (low, high))]
-        rows: Any = read(key, bounds[0], bounds[1], start=0, num=most, withscores=True)
+        first, last = (high, low) if newest_first else (low, high)
+        rows: Any = read(key, first, last, start=0, num=most, withscores=True)
         return [(member, score) for member, score in rows]
 
 
@@ -252,6 +254,11 @@ def candidate(event: EventRecord, delivery: DeliveryRecord) -> Candidate:
         delivery.reason,
         event.received,
     )
+
+
+def _merged(walks: Iterable[Iterator[tuple[float, bytes]]], *, newest_first: bool) -> Iterator[str]:
+    for _, member in merge(*walks, key=lambda row: row[0], reverse=newest_first):
+        yield member.decode()
 
 
 def _pages(members: Iterator[T]) -> Iterator[list[T]]:

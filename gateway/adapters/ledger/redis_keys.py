@@ -46,6 +46,9 @@ class Keys:
     def dead(self, source: str) -> str:
         return f"{self.prefix}:dead:{source}"
 
+    def arrived(self, source: str) -> str:
+        return f"{self.prefix}:arrived:{source}"
+
     def events(self, source: str) -> str:
         return f"{self.prefix}:events:{source}"
 

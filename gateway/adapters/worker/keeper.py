@@ -15,7 +15,8 @@ from gateway.application import Application
 from gateway.logs import logger
 
 PRUNE_SECONDS: Final = 60.0
-PRUNE_AT_ONCE: Final = 1000
+PRUNE_AT_ONCE: Final = 100  # calls of `accept`, each of at most 128 events
+PRUNES_AT_ONCE: Final = 10
 SWEEP_AT_ONCE: Final = 200  # deliveries of a source in one call, while others wait for the server
 SWEEPS_AT_ONCE: Final = 10
 REFILE_AT_ONCE: Final = 100  # dead letters of a source in one call, for the same reason
@@ -32,7 +33,7 @@ class Keeper:
         self._client = blocking_client(url, app.config.settings.redis.timeout)
         self._app = app
         self._keys = Keys(app.prefix)
-        self._offsets: dict[str, int] = {}
+        self._pruned: dict[str, str] = {}
         self._letters: dict[str, int] = {}
         self._alarm = worker.dead_letters_alarm
         self._alarmed: set[str] = set()
@@ -123,12 +124,12 @@ class Keeper:
     def _prune(self) -> None:
         """Takes events whose record has expired out of the index, a bounded piece at a time."""
         for name in self._sources():
-            start = self._offsets.get(name, 0)
-            found: Any = self._client.zrange(self._keys.events(name), start, start + PRUNE_AT_ONCE - 1)
-            gone = run(self._client, self._keys, ledger.prune(name, [each.decode() for each in found]))
-            # Round and round: what is kept for long (dead letters) must not hide what is behind it.
-            full = len(found) == PRUNE_AT_ONCE
-            self._offsets[name] = start + len(found) - gone if full else 0
+            for _ in range(PRUNES_AT_ONCE):
+                call = ledger.prune(name, self._pruned.get(name, ""), PRUNE_AT_ONCE)
+                # Round and round: what is kept for long (dead letters) must not hide what is behind it.
+                self._pruned[name], _gone = run(self._client, self._keys, call)
+                if not self._pruned[name]:
+                    break
 
     def _sources(self) -> list[str]:
         """Configured ones, and those that left the configuration with deliveries still open."""

@@ -11,6 +11,7 @@ from redis import Redis
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.spool.slots import survey
 from gateway.core.event import delivery_id, event_id
+from tests.adapters.ledger_rig import Rig
 from tests.chaos.soak.acts import Acts
 from tests.chaos.soak.books import Books, Key, Row, Span, Verdict, judge, runs_of
 from tests.chaos.soak.deployment import GRACE_SECONDS, LEASE_SECONDS, REPLY_SECONDS
@@ -100,7 +101,7 @@ class Evidence:
         return found
 
     def _leftovers(self, rows: dict[Key, Row]) -> Iterator[str]:
-        listed = sum(int(self.client.zcard(Keys().events(each))) for each in self.acts.queues)
+        listed = sum(len(Rig(self.client).arrived(each)) for each in self.acts.queues)
         if listed != len(rows):
             yield f"{len(rows)} events are stored, {listed} are listed"
         if aside := survey(self.root / "spool").set_aside:

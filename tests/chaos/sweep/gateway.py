@@ -167,7 +167,7 @@ def _faults(
         state = bench.client.hget(_record(bench, key), "1s")
         if runs[key] != 1 or state != b"done":
             yield f"{key} was claimed {runs[key]} times and is {state!r}"
-    listed = sum(int(bench.client.zcard(bench.rig.keys.events(source))) for source in SOURCES)
+    listed = sum(len(bench.rig.arrived(source)) for source in SOURCES)
     if listed < len(stored):
         yield f"{len(stored)} events are stored, {listed} are listed"
 

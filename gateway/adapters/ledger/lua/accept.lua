@@ -26,7 +26,7 @@ local function repeated(id, deliveries, revive_dead)
   local revived = false
   for number = 1, deliveries do
     local delivery = string.gsub(id, '^evt_', 'dlv_') .. '-' .. number
-    if revive(id, tostring(number), delivery, false) == 'replayed' then revived = true end
+    if ends().revive(id, tostring(number), delivery, false) == 'replayed' then revived = true end
   end
   return revived and 'revived' or 'dead'
 end
@@ -49,13 +49,35 @@ local function accept(at)
     return state_of(event_key(first), deliveries)
   end
   storing().store(at)
+  set_now() -- the next one may have the same proof
   return 'accepted'
 end
 
-local at = 2
-while at <= #ARGV do
-  replies[#replies + 1] = accept(at)
-  at = storing().after(at)
+local store, after = storing().store, storing().after
+
+-- Whether nothing of this call is known yet, and nothing comes twice in it, as is usual: one question for all of it.
+local function all_are_new()
+  local keys, many, seen, at, last = {}, 0, {}, 2, #ARGV
+  while at <= last do
+    local record, proof = event_key(ARGV[at]), ARGV[at + 7]
+    if seen[record] or seen[proof] then return false end
+    many, seen[record] = many + 1, true
+    keys[many] = record
+    if proof ~= '' then
+      many, seen[proof] = many + 1, true
+      keys[many] = proof_key(proof)
+    end
+    at = after(at)
+  end
+  return many < most_arguments and redis.call('EXISTS', unpack(keys)) == 0
+end
+
+local at, last, are_new = 2, #ARGV, all_are_new()
+while at <= last do
+  local word = 'accepted'
+  if are_new then store(at) else word = accept(at) end
+  replies[#replies + 1] = word
+  at = after(at)
 end
 do_now()
 

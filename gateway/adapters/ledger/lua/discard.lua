@@ -5,7 +5,7 @@ for i = 2, #ARGV do
   local id, number, delivery = parse(ARGV[i])
   local of = id and redis.call('HMGET', event_key(id), number .. 's', 'e', number .. 'k') or {}
   if of[1] == 'dead' then
-    unbury(delivery, terms(id, of[2]))
+    ends().unbury(delivery, terms(id, of[2]))
     redis.call('HSET', event_key(id), number .. 's', 'done', number .. 't', now, number .. 'r', 'discarded')
     end_if_all_done(id)
     if of[3] then order().pass_turn(of[3], delivery) end

@@ -1,35 +1,43 @@
 -- Records how attempts ended, each only with the current fence: a late finisher cannot overwrite.
 --
--- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence,
--- done|wait|defer|dead|release, delay ms, outcome or reason, attempt's outcome,
--- trace for RQ's tools, what went wrong (JSON, or ''), how many events it emitted, and of each of those what
--- `accept` takes.
+-- ARGV: whether to keep RQ's books (0|1), look ms, then for each: delivery, fence, attempt's outcome, what went
+-- wrong (JSON, or ''), how many events it emitted, done|wait|defer|dead|release; after wait and defer the delay
+-- in ms, after dead the reason and the trace for RQ's tools; and of each emitted event what `accept` takes.
 -- Replies a word each: finished | stale.
 local keep_books = ARGV[1] == '1'
 look_ms = tonumber(ARGV[2])
-local replies = {}
+local replies, more = {}, {wait = 1, defer = 1, dead = 2}
 write_though_memory_is_full()
 
--- The usual end. What forget_look and forget_next_look do is done for all of a call together.
-local function done(id, number, delivery, source, queue, fence, lives, smooth)
-  redis.call('HSET', event_key(id), number .. 's', 'done', number .. 't', now)
-  zrem_later(prefix .. ':pending:' .. source, delivery)
-  local job, next_job = delivery .. '-' .. fence, delivery .. '-' .. (fence + 1)
-  if keep_books then
-    zrem_later(rq .. ':wip:' .. queue, job .. ':' .. fence)
-    zrem_later(rq .. ':failed:' .. queue, job)
-    delete_later(rq .. ':job:' .. job)
-    delete_later(rq .. ':results:' .. job)
+-- The looks that are over, by queue: what forget_look does is done for all of a call together. A result of RQ's
+-- is where a stock worker has written down a failure, and nowhere else.
+local looks = {}
+local function forget_looks()
+  for queue, jobs in pairs(looks) do
+    if call_with_all('ZREM', failed .. queue, jobs) > 0 then
+      for _, job in ipairs(jobs) do delete_later(rq .. ':results:' .. job) end
+    end
   end
-  delete_later(rq .. ':job:' .. next_job)
-  end_if_all_done(id, lives, smooth)
+end
+
+-- The usual end.
+local function done(number, delivery, record, source, queue, fence)
+  redis.call('HSET', record, number .. 's', 'done', number .. 't', now)
+  zrem_later(pending, source, delivery)
+  if keep_books then
+    local job, jobs = delivery .. '-' .. fence, looks[queue] or {}
+    looks[queue], jobs[#jobs + 1] = jobs, job
+    zrem_later(wip, queue, job .. ':' .. fence)
+    delete_later(rq .. ':job:' .. job)
+  end
+  delete_later(rq .. ':job:' .. delivery .. '-' .. text(fence + 1))
 end
 
 local function wait(id, number, delivery, source, queue, processor, fence, delay)
   local record = event_key(id)
   redis.call('HSET', record, number .. 's', 'waiting', number .. 't', now + delay)
   redis.call('ZADD', prefix .. ':pending:' .. source, now + delay, delivery)
-  local job = delivery .. '-' .. (fence + 1)
+  local job = delivery .. '-' .. text(fence + 1)
   write_job(job, queue, 'look', processor, 'scheduled')
   -- Rounded up: RQ's scheduler, where one runs, must not ring before the time has come.
   redis.call('ZADD', rq .. ':scheduled:' .. queue, math.ceil((now + delay) / 1000), job)
@@ -55,7 +63,7 @@ local function emit(at, many, source, processor)
     else
       storing().store(at)
     end
-    count_later('emitted', source, processor, word)
+    count_later('emitted|' .. source .. '|' .. processor .. '|' .. word)
     at = storing().after(at)
   end
 end
@@ -63,42 +71,46 @@ end
 local i = 3
 while i <= #ARGV do
   local id, number, delivery = parse(ARGV[i])
-  local verdict, delay, reason, outcome = ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
+  local outcome, wrong, emitted, verdict = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] + 0, ARGV[i + 5]
   local record = event_key(id)
-  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 'e', number .. 'p', 'n', 'x', 'h', number .. 'k',
-    number .. 'r')
-  local emitted = tonumber(ARGV[i + 8])
+  local of = redis.call('HMGET', record, number .. 's', number .. 'f', 'e', number .. 'p', 'n', 'x', 'h',
+    number .. 'k', number .. 'r')
   if of[1] ~= 'leased' or of[2] ~= ARGV[i + 1] then
     replies[#replies + 1] = 'stale'
   else
     local source, queue, window, retention = terms(id, of[3])
-    local processor, fence, line = of[4], tonumber(of[2]), of[8]
-    count_later('attempts', source, processor, outcome)
-    if ARGV[i + 7] ~= '' then
-      redis.call('RPUSH', prefix .. ':attempts:' .. delivery, ARGV[i + 7])
+    local processor, fence, line = of[4], of[2] + 0, of[8]
+    count_later('attempts|' .. source .. '|' .. processor .. '|' .. outcome)
+    if wrong ~= '' then
+      redis.call('RPUSH', prefix .. ':attempts:' .. delivery, wrong)
       redis.call('LTRIM', prefix .. ':attempts:' .. delivery, -20, -1)
     end
     if keep_books and verdict ~= 'done' then forget_look(delivery, queue, fence) end
     if verdict == 'done' then
       -- Why it was put back, and the token of a stock worker's claim.
       if of[9] or not keep_books then redis.call('HDEL', record, number .. 'r', number .. 'o') end
-      local smooth = fence == 1 and ARGV[i + 7] == ''
-      done(id, number, delivery, source, queue, fence, {window, retention, of[5], of[6], of[7]}, smooth)
-      emit(i + 9, emitted, source, processor)
+      done(number, delivery, record, source, queue, of[2])
+      if of[5] ~= '1' then
+        end_if_all_done(id)
+      else
+        let_expire(id, window, retention, '1', of[6], of[7], fence == 1 and wrong == '' and not of[7])
+      end
+      emit(i + 6, emitted, source, processor)
       if line then order().pass_turn(line, delivery) end
     elseif verdict == 'wait' or verdict == 'defer' then
       -- Deferred by its own wish: it was no attempt.
       if verdict == 'defer' then redis.call('HINCRBY', record, number .. 'a', -1) end
-      wait(id, number, delivery, source, queue, processor, fence, delay)
+      wait(id, number, delivery, source, queue, processor, fence, ARGV[i + 6] + 0)
     elseif verdict == 'release' then
       release(id, number, delivery, source, queue, processor, fence)
     else
-      bury(id, number, delivery, reason, ARGV[i + 6])
+      ends().bury(id, number, delivery, ARGV[i + 6], ARGV[i + 7])
     end
     replies[#replies + 1] = 'finished'
   end
-  i = i + 9
+  i = i + 6 + (more[verdict] or 0)
   for _ = 1, emitted do i = storing().after(i) end
 end
+forget_looks()
 do_now()
 return replies

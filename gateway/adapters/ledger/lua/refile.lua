@@ -33,11 +33,11 @@ local function look(delivery)
   if is_shown and job[1] then return end
   if not is_shown and (job[1] == 'queued' or job[1] == 'started') then
     if is_on_its_way(delivery, queue, job[2]) then return end
-    if revive(id, number, delivery, false) == 'replayed' then replayed = replayed + 1 end
+    if ends().revive(id, number, delivery, false) == 'replayed' then replayed = replayed + 1 end
     return
   end
   redis.call('ZREM', rq .. ':canceled:' .. queue, delivery)
-  file_failed(delivery, queue, of[2], traces[of[3]])
+  ends().file_failed(delivery, queue, of[2], traces[of[3]])
   filed = filed + 1
 end
 

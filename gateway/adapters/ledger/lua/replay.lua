@@ -4,7 +4,7 @@ look_ms = tonumber(ARGV[1])
 local replies = {}
 for i = 3, #ARGV do
   local id, number, delivery = parse(ARGV[i])
-  replies[#replies + 1] = id and revive(id, number, delivery, ARGV[2] == '1') or 'missing'
+  replies[#replies + 1] = id and ends().revive(id, number, delivery, ARGV[2] == '1') or 'missing'
 end
 do_now()
 return replies
