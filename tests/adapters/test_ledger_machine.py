@@ -33,7 +33,7 @@ from tests.adapters.rq_books import assert_true, empty, has_job, run_scheduler, 
 
 DEEP: Final = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SETTINGS: Final = settings(
-    max_examples=600 if DEEP else 30,
+    max_examples=600 if DEEP else 16,
     stateful_step_count=100 if DEEP else 50,
     derandomize=not DEEP,
     deadline=None,
