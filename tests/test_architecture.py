@@ -16,7 +16,7 @@ PROCESSORS = ROOT / "processors"
 FLOORS = (
     ("core", {"core"}),
     ("crypto", {"crypto"}),
-    ("leaves", {"logs", "lines", "deadlines", "samples", "presets"}),
+    ("leaves", {"logs", "lines", "deadlines", "collector", "samples", "presets"}),
     (
         "set-up",
         {"plugins", "settings", "sources", "catalogue", "configuration", "faults", "units"}

@@ -35,6 +35,7 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     from gateway.adapters.worker.lifespans import LifespanFailed
     from gateway.adapters.worker.watchdog import Watchdog
     from gateway.adapters.worker.worker import HooklineWorker
+    from gateway.collector import spare_what_stays
     from gateway.logs import configure_logs, logger
 
     faulthandler.enable(sys.__stderr__ or 2)  # of a crash in native code, the author's line
@@ -63,6 +64,7 @@ def command(sources: tuple[str, ...], concurrency: int | None, isolate: bool, bu
     logger().info(
         "worker.started", queues=",".join(queues), concurrency=many, processors=len(app.processors)
     )
+    spare_what_stays()
     try:
         worker.work(burst=burst)
     except RedisError as error:  # before it had taken anything: what runs outlives an outage

@@ -36,6 +36,7 @@ from gateway.adapters.ledger.script_line import ScriptLine
 from gateway.adapters.spool.task import SpoolTask
 from gateway.adapters.worker.keeper import Keeper
 from gateway.application import Application
+from gateway.collector import spare_what_stays
 from gateway.core.source import Source
 from gateway.logs import logger
 from gateway.secret_refs import resolve
@@ -120,6 +121,7 @@ async def _serve(
         await lasting.spool.open()
     beside = (_flush(lasting), _drain(parts, lasting, edge), say_when_serving(servers))
     tasks = [asyncio.create_task(each) for each in beside]
+    spare_what_stays()
     if admin is not None:  # else the parent watches for all its children
         tasks.append(asyncio.create_task(readiness.watch()))
     try:
@@ -210,6 +212,7 @@ def _reload(parts: Parts, edge: Edge, lasting: Lasting, current: Application) ->
             logger().error("reload.refused", file=fault.file, key=fault.key, problem=fault.problem)
         return current
     edge.deployment = parts.build(app, parts.url, lasting)
+    spare_what_stays()
     logger().info("reload.done", sources=len(app.config.sources))
     return app
 
