@@ -6,7 +6,7 @@ from typing import Final
 
 from benchmarks.report import Row, Table
 
-WIDTH, LABEL, BAR, GAP, TITLE = 760, 190, 20, 6, 34
+WIDTH, LABEL, BAR, GAP, TITLE = 820, 250, 20, 6, 34
 RATES: Final = ("req/s", "jobs/s")
 OURS, OTHERS, INK = "#2f6fed", "#a9b3c1", "#1c2330"
 
