@@ -3,9 +3,12 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from gateway.adapters.http import server
 from gateway.collector import YOUNG, spare_what_stays
 
 
@@ -47,3 +50,14 @@ def test_what_a_reload_has_replaced_is_freed_with_the_next_one() -> None:
     assert seen() is not None, "it was spared"
     spare_what_stays()
     assert seen() is None
+
+
+def test_a_reload_of_the_gateway_spares_what_it_has_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    spared: list[str] = []
+    monkeypatch.setattr(server, "spare_what_stays", lambda: spared.append("all"))
+    app: Any = SimpleNamespace(config=SimpleNamespace(sources=()))
+    parts: Any = SimpleNamespace(load=lambda: app, build=lambda *_: "new", url="")
+    edge: Any = SimpleNamespace(deployment="old")
+    nothing: Any = None
+    assert server._reload(parts, edge, nothing, nothing) is app
+    assert (edge.deployment, spared) == ("new", ["all"])
