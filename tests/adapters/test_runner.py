@@ -413,10 +413,8 @@ def test_one_that_blocks_the_loop_within_its_limit_makes_the_others_wait_no_long
         assert (ended.ready.event.id, ended.error) == ("evt_blocks", None)
 
 
-def test_who_blocks_the_loop_is_told_once_with_the_line(
-    bench: Bench, lines: list[MutableMapping[str, Any]]
-) -> None:
-    bench = Bench(abandon_seconds=0.1)
+def one_blocks_the_loop(bench: Bench) -> int:
+    """Until another one, behind it, has ended elsewhere. The line at which it waited."""
     with gate() as opened:
 
         async def blocks(event: Event) -> None:
@@ -426,9 +424,16 @@ def test_who_blocks_the_loop_is_told_once_with_the_line(
         bench.start(returns_async)
         assert bench.next().error is None
     assert bench.next().error is None
+    return blocks.__code__.co_firstlineno + 1
+
+
+def test_who_blocks_the_loop_is_told_once_with_the_line(
+    lines: list[MutableMapping[str, Any]],
+) -> None:
+    line_of_wait = one_blocks_the_loop(Bench(abandon_seconds=0.1))
     (line,) = [each for each in lines if each.get("processor") == "blocks"]
     assert line["event"] == "processor.blocks_loop"
-    assert line["where"] == f"{__file__}:{blocks.__code__.co_firstlineno + 1}"
+    assert line["where"] == f"{__file__}:{line_of_wait}"
     assert line["seconds"] >= 0.1
 
 
@@ -436,20 +441,12 @@ def test_it_is_told_also_where_the_first_look_finds_nobody_at_work(
     lines: list[MutableMapping[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine may come to the loop late: silent, and nobody's doing yet."""
-    bench, runs, nobody = Bench(abandon_seconds=0.5), LoopThread.runs, iter([("", None)])
+    runs, nobody = LoopThread.runs, iter([("", None)])
     monkeypatch.setattr("gateway.adapters.worker.runner.BLOCKS_SECONDS", 0.02)
     monkeypatch.setattr(
         LoopThread, "runs", lambda loop, outside: next(nobody, None) or runs(loop, outside)
     )
-    with gate() as opened:
-
-        async def blocks(event: Event) -> None:
-            opened.wait(SECONDS)
-
-        bench.start(blocks)
-        bench.start(returns_async)
-        assert bench.next().error is None
-    assert bench.next().error is None
+    one_blocks_the_loop(Bench(abandon_seconds=0.5))
     assert [each["processor"] for each in lines if each["event"] == "processor.blocks_loop"] == [
         "blocks"
     ]
