@@ -11,14 +11,33 @@ from typing import Final, Self
 TICK_SECONDS: Final = 0.05
 
 
-class within:  # noqa: N801 - reads as a word where it is used, as asyncio.timeout does
-    """`with within(seconds):` around awaits. Raises TimeoutError in the task when they take longer."""
+class Limit:
+    """A time that is up after so many `seconds` of holding, unless it is lifted before."""
 
-    __slots__ = ("_cancelling", "_expired", "_task", "_watch", "until")
+    __slots__ = ("_watch", "until")
 
     def __init__(self, seconds: float) -> None:
         self._watch = watch = _watch()
         self.until = watch.loop.time() + seconds
+
+    def hold(self) -> None:
+        self._watch.add(self)
+
+    def lift(self) -> None:
+        self._watch.open.discard(self)
+
+    def expire(self) -> None:
+        """It is up, and no longer held."""
+        raise NotImplementedError
+
+
+class within(Limit):  # noqa: N801 - reads as a word where it is used, as asyncio.timeout does
+    """`with within(seconds):` around awaits. Raises TimeoutError in the task when they take longer."""
+
+    __slots__ = ("_cancelling", "_expired", "_task")
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
         self._expired = False
 
     def __enter__(self) -> Self:
@@ -26,13 +45,13 @@ class within:  # noqa: N801 - reads as a word where it is used, as asyncio.timeo
         assert task is not None, "a time limit needs a task that it can stop"
         self._task = task
         self._cancelling = task.cancelling()
-        self._watch.add(self)
+        self.hold()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._watch.open.discard(self)
+        self.lift()
         # Cancelled from outside as well: then that goes on, as with asyncio.timeout.
         if (
             self._expired
@@ -52,9 +71,9 @@ class _Watch:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._ticking = False
-        self.open: set[within] = set()
+        self.open: set[Limit] = set()
 
-    def add(self, limit: within) -> None:
+    def add(self, limit: Limit) -> None:
         self.open.add(limit)
         if not self._ticking:
             self._ticking = True

@@ -6,8 +6,9 @@ goes to the spool, for sources that have one, and then without the quota: that i
 This flow sees no status code; `adapters/http/responses.py` maps outcomes to HTTP.
 """
 
+import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -79,10 +80,38 @@ class Ending:
         return next(iter(self.acceptances), None)
 
 
-Step = Ending | Coroutine[Any, Any, Ending]
-"""How a request ended, or what has to be awaited until that is known."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the ledger has to be asked for a request that needs nobody else. `since` is of
+    `time.monotonic`."""
 
-_Way = Ending | Coroutine[Any, Any, "_Way"]
+    verified: VerifiedRequest
+    source: Source
+    events: tuple[Event, ...]
+    arrivals: list[Arrival]
+    filtered: tuple[str, ...]
+    since: float
+
+    def ending(self, outcome: Outcome, answers: Sequence[Acceptance] = ()) -> Ending:
+        return Ending(
+            outcome,
+            events=self.events,
+            acceptances=tuple(answers),
+            filtered=self.filtered,
+            reply=_acknowledgement(self.verified, self.source),
+            key_index=self.verified.key_index,
+        )
+
+    def answered(self, answers: Sequence[Acceptance]) -> Ending:
+        return self.ending(_outcome(answers), answers)
+
+
+Awaited = Coroutine[Any, Any, Ending]
+
+Step = Ending | Asked | Awaited
+"""How a request ended; or what the ledger is to be asked, or what awaited, until that is known."""
+
+_Way = Ending | Asked | Coroutine[Any, Any, "_Way"]
 """The same on the way there: what is awaited may lead to something that has to be awaited."""
 
 
@@ -110,14 +139,46 @@ class Ingest:
 
     async def receive(self, request: InboundRequest, source: Source) -> Ending:
         """Never raises for anything a caller can send. Unavailable is an outcome, not an error."""
-        step = self.meet(request, source)
-        return step if isinstance(step, Ending) else await step
+        return await self.seen_through(self._met(request, source))
 
     def meet(self, request: InboundRequest, source: Source) -> Step:
         """`receive`, which waits only for what has to be waited for: where nobody needs to be asked,
-        this is how it ended."""
+        this is how it ended. Where it is the ledger alone, `ask` does so."""
         step = self._met(request, source)
-        return step if isinstance(step, Ending) else _told(step)
+        return step if isinstance(step, Ending | Asked) else self.seen_through(step)
+
+    def ask(self, asked: Asked, told: Callable[[Ending | Awaited], None]) -> None:
+        """Told once, after `deadline` at the latest, how the request ends, or what has to be awaited
+        for that: the spool."""
+
+        def hear(answers: Sequence[Acceptance] | Exception) -> None:
+            if isinstance(answers, Exception):
+                told(self._unanswered(asked, answers))
+            else:
+                told(asked.answered(answers))
+
+        self.ledger.ask(asked.arrivals, asked.source, self.deadline, hear)
+
+    async def seen_through(self, way: _Way) -> Ending:
+        """How a request ends, whatever there is to await until then."""
+        try:
+            while not isinstance(way, Ending):
+                way = await (self._answer(way) if isinstance(way, Asked) else way)
+        except (Unavailable, TimeoutError) as error:
+            return _unavailable(error)
+        return way
+
+    async def _answer(self, asked: Asked) -> Ending | Awaited:
+        future: asyncio.Future[Ending | Awaited] = asyncio.get_running_loop().create_future()
+        self.ask(asked, future.set_result)
+        return await future
+
+    def _unanswered(self, asked: Asked, error: Exception) -> Ending | Awaited:
+        if not isinstance(error, Unavailable | TimeoutError):
+            return self.seen_through(_raising(error))
+        if not asked.source.spool:
+            return _unavailable(error)
+        return self.seen_through(self._keep_since(asked.verified, asked.source, asked.since))
 
     def _met(self, request: InboundRequest, source: Source) -> _Way:
         if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
@@ -195,57 +256,61 @@ class Ingest:
         # Only now: to who has proven nothing, what goes on here is not told.
         if overload := self.pressure.of(source):
             return Ending(Outcome.OVERLOADED, overload=overload)
-        return (
-            self._accept_or_keep(verified, source) if source.spool else self._accept(verified, source)
-        )
+        if source.spool and self.spool.away:
+            return self._keep_or_accept(verified, source)
+        if source.rate_limit and not self.quota.spare(source):
+            return self._accept_or_keep(verified, source)
+        return self._asked(verified, source)
 
     def _handshake(self, fields: Fields, source: Source, proofs: tuple[Proof, ...]) -> Answer | None:
         return answer(source.handshakes, fields, proofs, source.known)
 
-    async def _accept_or_keep(self, verified: VerifiedRequest, source: Source) -> Ending:
-        """Where the ledger was away a moment ago the spool is asked first: nobody has to wait for what
-        will not answer. A request whose fate in the ledger is unknown may be kept too: `accept` will
-        know it."""
-        if self.spool.away:
-            with within(self.latest):
-                with suppress(Unavailable):
-                    return await self._keep(verified, source)
-                return await self._ask(verified, source)
-        asked_at = time.monotonic()
-        with suppress(Unavailable, TimeoutError):
-            return await self._ask(verified, source)
-        with within(self.latest - (time.monotonic() - asked_at)):
-            return await self._keep(verified, source)
+    async def _keep_or_accept(self, verified: VerifiedRequest, source: Source) -> Ending:
+        """The ledger was away a moment ago: nobody has to wait for what will not answer."""
+        with within(self.latest):
+            with suppress(Unavailable):
+                return await self._keep(verified, source)
+            try:
+                return await self._accept(verified, source)
+            except (Unavailable, TimeoutError):
+                self.spool.note(answered=False)
+                raise
 
-    async def _ask(self, verified: VerifiedRequest, source: Source) -> Ending:
-        """`_accept`, of whose failure the spool hears."""
+    async def _accept_or_keep(self, verified: VerifiedRequest, source: Source) -> Ending:
+        since = time.monotonic()
         try:
             return await self._accept(verified, source)
         except (Unavailable, TimeoutError):
-            self.spool.note(answered=False)
-            raise
+            if not source.spool:
+                raise
+        return await self._keep_since(verified, source, since)
 
     async def _accept(self, verified: VerifiedRequest, source: Source) -> Ending:
+        """The quota is charged only now, so that forged traffic cannot use it up."""
         with within(self.deadline):
-            # The quota is charged only now, so that forged traffic cannot use it up.
             retry_after = await self.quota.charge(source) if source.rate_limit else None
             if retry_after is not None:
                 return Ending(Outcome.RATE_LIMITED, retry_after=retry_after)
-            events, arrivals, filtered = self._routed(verified, source)
-            answers = tuple(await self.ledger.accept(arrivals, source)) if arrivals else ()
-        return _ending(_outcome(answers), verified, source, events, filtered, answers)
+            asked = self._asked(verified, source)
+            if isinstance(asked, Ending):
+                return asked
+            return asked.answered(await self.ledger.accept(asked.arrivals, source))
+
+    async def _keep_since(self, verified: VerifiedRequest, source: Source, since: float) -> Ending:
+        """What the ledger did not take, or did not say that it took: `accept` will know it."""
+        self.spool.note(answered=False)
+        with within(self.latest - (time.monotonic() - since)):
+            return await self._keep(verified, source)
 
     async def _keep(self, verified: VerifiedRequest, source: Source) -> Ending:
-        events, arrivals, filtered = self._routed(verified, source)
-        if arrivals:
-            await self.spool.keep(arrivals, source)
-        outcome = Outcome.SPOOLED if arrivals else Outcome.IGNORED
-        return _ending(outcome, verified, source, events, filtered)
+        asked = self._asked(verified, source)
+        if isinstance(asked, Ending):
+            return asked
+        await self.spool.keep(asked.arrivals, source)
+        return asked.ending(Outcome.SPOOLED)
 
-    def _routed(
-        self, verified: VerifiedRequest, source: Source
-    ) -> tuple[tuple[Event, ...], list[Arrival], tuple[str, ...]]:
-        """Those that are wanted, and without any those that came; and what was filtered out."""
+    def _asked(self, verified: VerifiedRequest, source: Source) -> Ending | Asked:
+        """Of the events those that are wanted, or if none is those that came; and what was filtered."""
         events = identify(verified, source.name, source.identity)
         routings = [(event, self._route(event, verified)) for event in events]
         arrivals = [
@@ -255,7 +320,9 @@ class Ingest:
         ]
         wanted = tuple(each.event for each in arrivals)
         filtered = dict.fromkeys(each for _, routing in routings for each in routing.filtered)
-        return wanted or events, arrivals, tuple(filtered)[:MAX_FILTERED]
+        named = tuple(filtered)[:MAX_FILTERED]
+        asked = Asked(verified, source, wanted or events, arrivals, named, time.monotonic())
+        return asked if arrivals else asked.ending(Outcome.IGNORED)
 
     def _route(self, event: Event, verified: VerifiedRequest) -> Routing:
         """The body's JSON may have been read already, for the event's id or type."""
@@ -263,32 +330,13 @@ class Ingest:
         return self.route(event, verified.fields.json if whole else None)
 
 
-async def _told(way: _Way) -> Ending:
-    try:
-        while not isinstance(way, Ending):
-            way = await way
-    except (Unavailable, TimeoutError) as error:
-        absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
-        return Ending(Outcome.UNAVAILABLE, absence=absence)
-    return way
+def _unavailable(error: Unavailable | TimeoutError) -> Ending:
+    absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
+    return Ending(Outcome.UNAVAILABLE, absence=absence)
 
 
-def _ending(
-    outcome: Outcome,
-    verified: VerifiedRequest,
-    source: Source,
-    events: tuple[Event, ...],
-    filtered: tuple[str, ...],
-    answers: tuple[Acceptance, ...] = (),
-) -> Ending:
-    return Ending(
-        outcome,
-        events=events,
-        acceptances=answers,
-        filtered=filtered,
-        reply=_acknowledgement(verified, source),
-        key_index=verified.key_index,
-    )
+async def _raising(error: Exception) -> Ending:
+    raise error
 
 
 MAX_FILTERED = 20  # of a batch: for its log line
@@ -296,9 +344,7 @@ UNPROVEN = (Proof.NONE, Proof.ARMED)
 PROVEN = (Proof.SIGNED,)
 
 
-def _outcome(answers: tuple[Acceptance, ...]) -> Outcome:
-    if not answers:
-        return Outcome.IGNORED
+def _outcome(answers: Sequence[Acceptance]) -> Outcome:
     return Outcome.ACCEPTED if Acceptance.ACCEPTED in answers else Outcome.DUPLICATE
 
 

@@ -1,6 +1,7 @@
 """What the flows need of the world: ports that adapters fill. Times in seconds."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from gateway.core.event import Arrival
@@ -8,6 +9,7 @@ from gateway.core.key_request import KeyRequest
 from gateway.core.outcomes import Absence, Acceptance, Overload, Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
+from gateway.deadlines import within
 
 
 class Unavailable(Exception):  # noqa: N818 - an outcome of a port, not a bug
@@ -21,12 +23,39 @@ class Unavailable(Exception):  # noqa: N818 - an outcome of a port, not a bug
         self.absence = absence
 
 
+Told = Callable[[Sequence[Acceptance] | Exception], None]
+"""Hears once what the ledger answers, or why it does not: Unavailable, or TimeoutError."""
+
+
 class Ledger(Protocol):
     async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:
         """An answer each: all of them durable when this returns, or none. Raises Unavailable."""
 
+    def ask(self, arrivals: Sequence[Arrival], source: Source, seconds: float, told: Told) -> None:
+        """`accept`, for who goes on meanwhile; told after so many seconds in any case. Here by a task:
+        who has many to ask for does better."""
+
+        async def ask() -> None:
+            try:
+                with within(seconds):
+                    answers = await self.accept(arrivals, source)
+            except Exception as error:
+                told(error)
+            else:
+                told(answers)
+
+        TASKS.add(task := asyncio.get_running_loop().create_task(ask()))
+        task.add_done_callback(TASKS.discard)
+
+
+TASKS: set["asyncio.Task[None]"] = set()  # the event loop alone would let go of them
+
 
 class Quota(Protocol):
+    def spare(self, source: Source) -> bool:  # noqa: ARG002 - the port's
+        """Whether one was charged now, without asking anybody. False says nothing: see `charge`."""
+        return False
+
     async def charge(self, source: Source) -> float | None:
         """None when within the source's rate limit, else seconds until it may be tried again."""
 

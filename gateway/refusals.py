@@ -15,7 +15,7 @@ from gateway.core.outcomes import Acceptance, Outcome
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 from gateway.ingest import Ending, Ingest
-from gateway.ports import Lessons
+from gateway.ports import Ledger, Lessons, Quota
 
 PAGE: Final = 20
 # What has been seen to, as its sender would have been told.
@@ -108,7 +108,7 @@ class InQuarantineAlready:
         return False
 
 
-class Pretence:
+class Pretence(Ledger, Quota):
     """In place of what a dry run must not touch: all is new, within its quota, and taught nothing."""
 
     def __init__(self, lessons: Lessons) -> None:

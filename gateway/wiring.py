@@ -102,7 +102,7 @@ def build_deployment(app: Application, url: str, lasting: Lasting) -> Deployment
     settings = app.config.settings
     look_ms = int(settings.worker.look_interval * 1000)
     ingest = Ingest(
-        AsyncLedger(lasting.accepting, look_ms, settings.redis.awaited_replicas),
+        AsyncLedger(*lasting.accepting, look_ms=look_ms, replicas=settings.redis.awaited_replicas),
         RedisQuota(url, settings.redis.prefix, settings.redis.timeout),
         build_router(app.processors, _conditions(app.config)),
         lasting.keys,

@@ -21,7 +21,7 @@ from gateway.core.source import Source
 from gateway.core.template import Reference, compile_template
 from gateway.deadlines import TICK_SECONDS
 from gateway.ingest import Ending, Ingest
-from gateway.ports import Unavailable
+from gateway.ports import Ledger, Quota, Unavailable
 from tests import leaping
 
 TOKEN = TokenScheme((Reference("header", "x-token"),))
@@ -33,7 +33,7 @@ SILENT = Ending(Outcome.UNAVAILABLE, absence=Absence.NO_ANSWER)
 
 
 @dataclass
-class Ports:
+class Ports(Ledger, Quota):
     """Every port and the routing; what was asked of them, in order."""
 
     asked: list[str] = field(default_factory=list)

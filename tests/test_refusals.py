@@ -16,7 +16,7 @@ from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference
 from gateway.ingest import Ending, Ingest
-from gateway.ports import Unavailable
+from gateway.ports import Ledger, Quota, Unavailable
 from gateway.refusals import PAGE, Judged, Release, rehearsing, releasing
 
 TOKEN = TokenScheme((Reference("header", "x-token"),))
@@ -29,7 +29,7 @@ def a_request(token: bytes = b"right", at: float = 5.0) -> InboundRequest:
 
 
 @dataclass
-class Fakes:
+class Fakes(Ledger, Quota):
     """A quarantine in memory, and a ledger that takes note."""
 
     kept: dict[str, Captured] = field(default_factory=dict)

@@ -142,7 +142,7 @@ async def _drain(app: "Application", url: str, directory: Path) -> tuple[int, bo
         async_client(url, settings.redis.timeout) as client,
         aclosing(ScriptLine(client, Keys(app.prefix))) as line,
     ):
-        ledger = AsyncLedger(line, look_ms, settings.redis.awaited_replicas)
+        ledger = AsyncLedger(line, look_ms=look_ms, replicas=settings.redis.awaited_replicas)
         slots = orphans(directory)
         try:
             for slot in slots:

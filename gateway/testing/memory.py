@@ -9,6 +9,7 @@ from gateway.core.key_request import KeyRequest
 from gateway.core.outcomes import Acceptance, DeliveryState, Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
+from gateway.ports import Ledger, Quota
 
 OPEN = DeliveryState.PENDING
 
@@ -31,7 +32,7 @@ class Kept:
 
 
 @dataclass(slots=True)
-class MemoryLedger:
+class MemoryLedger(Ledger):
     """Each event once, by id and by what was signed, as the real one; nothing in it expires.
 
     It keeps no order: deliveries run in the order in which they came.
@@ -63,7 +64,7 @@ class MemoryLedger:
         return Acceptance.REVIVED
 
 
-class Nobody:
+class Nobody(Quota):
     """Quota, lessons, refused requests and visits: nothing is limited, armed, kept or called."""
 
     async def charge(self, source: Source) -> float | None:  # noqa: ARG002 - the port's

@@ -1,7 +1,7 @@
 """The edge without a server: exchanges by hand, ports that note who asked them, in order."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference
 from gateway.ingest import Ingest
+from gateway.ports import Ledger, Quota
 from tests import leaping
 
 NOW = 1_700_000_000.0
@@ -82,6 +83,7 @@ class Caller:
         self._pieces = pieces
         self._asked = asked
         self._closed = False
+        self.over = asyncio.Event()
 
     def resume_reading(self) -> None:
         self._asked.append("body")
@@ -106,10 +108,14 @@ class Caller:
 
     def answered(self) -> None:
         """As a connection hears it."""
+        self.over.set()
+
+    def see_through(self, exchange: Exchange, rest: Coroutine[Any, Any, None]) -> None:
+        self.rest = asyncio.ensure_future(rest)
 
 
 @dataclass
-class Rig:
+class Rig(Ledger, Quota):
     """An edge with its ports. `asked` has every port in the order in which they were asked."""
 
     sources: Sequence[Source] = (SHOP,)
@@ -118,6 +124,7 @@ class Rig:
     wait: float | None = None
     error: Exception | None = None
     hang: bool = False
+    breaks_off: bool = False
     asked: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     lines: list[Any] = field(default_factory=list)
@@ -177,13 +184,17 @@ class Rig:
         if isinstance(body, bytes):
             exchange.came(body)
             exchange.ended()
-        leaping.run(self._run(exchange))
+        leaping.run(self._run(exchange, caller))
         return sent(caller.heard)
 
-    async def _run(self, exchange: Exchange) -> None:
+    async def _run(self, exchange: Exchange, caller: Caller) -> None:
         with capture_logs() as lines:
             if rest := self.edge.answer(exchange):
                 await rest
+            if self.breaks_off:
+                self.edge.break_off()
+            if not rest and not exchange.response_complete:
+                await caller.over.wait()
             self.seconds = asyncio.get_running_loop().time()
         self.lines += lines
 

@@ -34,7 +34,7 @@ def send(url: str, *requests: Sequence[Arrival]) -> list[list[Acceptance]]:
 
     async def main() -> list[list[Acceptance]]:
         async with async_client(url, 5.0) as client, aclosing(ScriptLine(client, Keys())) as line:
-            ledger = AsyncLedger(line, LOOK)
+            ledger = AsyncLedger(line, look_ms=LOOK)
             return await asyncio.gather(*(ledger.accept(each, GITHUB) for each in requests))
 
     return asyncio.run(main())

@@ -205,10 +205,14 @@ def test_a_bug_of_ours_is_a_plain_500_and_the_log_says_where_but_not_what() -> N
     assert "canary" not in str(rig.lines)
 
 
-def test_a_request_that_outlives_the_grace_is_told_to_come_again() -> None:
-    """The server cancels what is still open when it must end."""
-    rig = Rig()
-    rig.error = asyncio.CancelledError()  # type: ignore[assignment]
+@pytest.mark.parametrize("by_task", [True, False])
+def test_a_request_that_outlives_the_grace_is_told_to_come_again(by_task: bool) -> None:
+    """The server breaks off what waits for the ledger when it must end, and cancels its tasks."""
+    if by_task:
+        rig = Rig([replace(SHOP, rate_limit="5/minute")])
+        rig.error = asyncio.CancelledError()  # type: ignore[assignment]
+    else:
+        rig = Rig(hang=True, breaks_off=True)
     answer = rig.call(RIGHT)
     assert answer.status == 503
     assert 5 <= int(answer.header(b"retry-after") or 0) <= 10

@@ -55,7 +55,7 @@ def ask(
             async_client(pair.primary.url, limit) as client,
             aclosing(ScriptLine(client, Keys())) as line,
         ):
-            ledger = AsyncLedger(line, LOOK, replicas)
+            ledger = AsyncLedger(line, look_ms=LOOK, replicas=replicas)
 
             async def accept(value: str) -> Acceptance | Absence | None:
                 try:

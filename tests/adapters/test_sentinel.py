@@ -109,7 +109,7 @@ def test_every_client_follows_a_fail_over(watched: tuple[Pair, Sentinel]) -> Non
             aclosing(ScriptLine(client, Keys())) as line,
             aclosing(RedisQuota(sentinel.url, "hookline", 20.0)) as quota,
         ):
-            ledger = AsyncLedger(line, LOOK)
+            ledger = AsyncLedger(line, look_ms=LOOK)
             await _accept(ledger, "before")
             assert await quota.charge(a_source(rate_limit="1/hour")) is None
             sentinel.hand_over()

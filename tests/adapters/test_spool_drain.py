@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from gateway import ports
 from gateway.adapters.spool.drain import AT_ONCE, FIRST_STUCK_SECONDS, STUCK_SECONDS, Drainer
 from gateway.adapters.spool.store import Store
 from gateway.core.event import Arrival
@@ -30,7 +31,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class Ledger:
+class Ledger(ports.Ledger):
     """Has what it accepted, once. `refuses` has the ids that it never takes."""
 
     has: list[str] = field(default_factory=list)

@@ -48,19 +48,35 @@ class Transport:
 
 
 class Edge:
-    """Answers by path: /now at once, /no too, /later when told, /read when the body is whole."""
+    """Answers by path: /now at once, /no too, /later when told, /asked too, but without a task; /read
+    when the body is whole."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.bodies: list[bytes] = []
         self.told = asyncio.Event()
+        self.asked: list[Exchange] = []
 
     def answer(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         self.begun.append(exchange.path)
         if exchange.path in ("/now", "/no"):
             exchange.answer(OK if exchange.path == "/now" else NO)
             return None
+        if exchange.path == "/asked":
+            self.asked.append(exchange)
+            return None
         return {"/later": self.later, "/read": self.read, "/bug": self.bug}[exchange.path](exchange)
+
+    def tell(self, response: Response = OK) -> None:
+        asked, self.asked = self.asked, []
+        for exchange in asked:
+            exchange.answer(response)
+        self.told.set()
+
+    def break_off(self) -> None:
+        asked, self.asked = self.asked, []
+        for exchange in asked:
+            exchange.answer(NO)
 
     async def later(self, exchange: Exchange) -> None:
         try:
@@ -156,12 +172,13 @@ def test_nothing_is_begun_before_a_head_is_whole() -> None:
     run(main)
 
 
-def test_requests_that_come_together_are_answered_one_after_the_other() -> None:
+@pytest.mark.parametrize("waiting", ["/later", "/asked"])
+def test_requests_that_come_together_are_answered_one_after_the_other(waiting: str) -> None:
     async def main(rig: Rig) -> None:
-        paths = ("/now", "/later", "/livez", "/now", "/readyz")
+        paths = ("/now", waiting, "/livez", "/now", "/readyz")
         rig.wire.data_received(b"".join(map(request, paths)))
-        assert (rig.answers, rig.edge.begun) == (["200 ok"], ["/now", "/later"])
-        rig.edge.told.set()
+        assert (rig.answers, rig.edge.begun) == (["200 ok"], ["/now", waiting])
+        rig.edge.tell()
         await settled(rig)
         assert rig.answers == ["200 ok", "200 ok", "200 live", "200 ok", "200 read"]
 
@@ -194,13 +211,14 @@ def test_nothing_before_a_malformed_request_of_the_same_read_is_begun() -> None:
     run(main)
 
 
-def test_while_a_request_waits_for_its_turn_nothing_more_is_read() -> None:
+@pytest.mark.parametrize("waiting", ["/later", "/asked"])
+def test_while_a_request_waits_for_its_turn_nothing_more_is_read(waiting: str) -> None:
     async def main(rig: Rig) -> None:
-        rig.wire.data_received(request("/later"))
+        rig.wire.data_received(request(waiting))
         assert rig.transport.reading
         rig.wire.data_received(request("/now"))
         assert not rig.transport.reading
-        rig.edge.told.set()
+        rig.edge.tell()
         await settled(rig)
         assert (rig.answers, rig.transport.reading) == (["200 ok", "200 ok"], True)
 
@@ -318,9 +336,12 @@ def test_of_a_server_that_stops_each_answer_is_the_last_one(path: str) -> None:
     run(main)
 
 
-def test_a_request_that_came_in_the_last_moment_is_answered_when_the_server_breaks_off() -> None:
+@pytest.mark.parametrize("waiting", ["/later", "/asked"])
+def test_a_request_that_came_in_the_last_moment_is_answered_when_the_server_breaks_off(
+    waiting: str,
+) -> None:
     async def main(rig: Rig) -> None:
-        rig.wire.data_received(request("/later"))
+        rig.wire.data_received(request(waiting))
         await rig.server._break_off()
         assert rig.answers == ["401 no"]
 

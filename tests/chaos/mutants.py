@@ -28,8 +28,8 @@ MUTANTS: Final = (
     Mutant(
         "200 before it is stored",
         "gateway/ingest.py",
-        "answers = tuple(await self.ledger.accept(arrivals, source)) if arrivals else ()",
-        "__import__('asyncio').ensure_future(self.ledger.accept(arrivals, source)); answers = ()",
+        "self.ledger.ask(asked.arrivals, asked.source, self.deadline, hear)",
+        "self.ledger.ask(asked.arrivals, asked.source, self.deadline, hear); hear([])",
         cases=("gateway/accept#6/before/kill", "gateway/accept#6/before/on"),
     ),
     Mutant(

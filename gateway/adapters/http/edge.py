@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.adapters.http.bodies import BodyRefused, InFlight
@@ -20,7 +21,7 @@ from gateway.core.outcomes import Outcome, Overload, Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 from gateway.deadlines import within
-from gateway.ingest import Ending, Ingest, Step
+from gateway.ingest import Asked, Awaited, Ending, Ingest, Step
 from gateway.logs import logger, place_of
 
 UNKNOWN: Final = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
@@ -85,10 +86,12 @@ class Edge:
         self._notes = Notes(lasting)
         self._clock = clock
         self._bodies = InFlight()
+        self._open: dict[Exchange, Case] = {}
 
     def answer(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
-        """Answers at once where nobody has to be waited for. Else gives what a task has to await; where
-        that is cancelled, the caller is told to come again."""
+        """Answers at once where nobody has to be waited for; where that is the ledger alone, as soon as
+        it has answered. Else gives what a task has to await; where that is cancelled, the caller is
+        told to come again."""
         started = time.perf_counter()
         deployment = self.deployment
         # An unknown path meets a source with a secret nobody has: same steps, same time, same 401.
@@ -98,10 +101,34 @@ class Edge:
             step = self._met(case)
         except Exception as error:
             step = _failed(error)
+        if isinstance(step, Asked):
+            self._open[exchange] = case
+            deployment.ingest.ask(step, partial(self._hear, exchange))
+            return None
         if not isinstance(step, Ending):
             return self._awaited(case, step)
         self._end(case, step)
         return None
+
+    def break_off(self) -> None:
+        """Tells all that wait for the ledger to come again: it may or may not have their events."""
+        while self._open:
+            _, case = self._open.popitem()
+            self._end(case, Ending(Outcome.UNAVAILABLE))
+
+    def _hear(self, exchange: Exchange, step: Ending | Awaited) -> None:
+        """What became of a request that the ledger was asked about."""
+        case = self._open.pop(exchange, None)
+        if case is None:  # broken off
+            return
+        if isinstance(step, Ending):
+            try:
+                self._end(case, step)
+            except Exception as error:  # must not reach others, who hear of the same call
+                _failed(error)
+                exchange.drop()
+        else:
+            exchange.go_on(self._awaited(case, step))
 
     async def _awaited(self, case: Case, step: Awaitable[Ending]) -> None:
         try:
@@ -146,8 +173,7 @@ class Edge:
             return Ending(Outcome.BODY_TIMEOUT)
         except BodyRefused as refused:
             return _no_body(refused)
-        step = self._received(case, client, body)
-        return step if isinstance(step, Ending) else await step
+        return await case.deployment.ingest.seen_through(self._received(case, client, body))
 
     def _received(self, case: Case, client: str | None, body: bytes) -> Step:
         exchange, source = case.exchange, case.source

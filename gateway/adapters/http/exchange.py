@@ -4,6 +4,7 @@ The usual request is whole before anybody looks at it: then nothing here waits.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
 from gateway.adapters.http.responses import Response
@@ -25,6 +26,9 @@ class Connection(Protocol):
 
     def answered(self) -> None:
         """The answer has been written."""
+
+    def see_through(self, exchange: "Exchange", rest: Coroutine[Any, Any, None]) -> None:
+        """Its answer comes at the end of `rest`, which has to be awaited."""
 
 
 class Exchange:
@@ -102,6 +106,10 @@ class Exchange:
             raise Disconnected
         return self._taken()
 
+    def go_on(self, rest: Coroutine[Any, Any, None]) -> None:
+        """Its answer comes at the end of `rest`."""
+        self._connection.see_through(self, rest)
+
     def answer(self, response: Response) -> None:
         """In one write. Who is gone gets none."""
         self.response_complete = True
@@ -112,6 +120,11 @@ class Exchange:
             if last:
                 transport.close()
         self._connection.answered()
+
+    def drop(self) -> None:
+        """Closes the connection, unless it has its answer."""
+        if not self.response_complete:
+            self._connection.transport.close()
 
     # From here on: for the connection.
 

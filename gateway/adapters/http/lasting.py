@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,6 +20,8 @@ from gateway.adapters.outbound.visits import Visits
 from gateway.adapters.spool.spool import DiskSpool
 from gateway.settings import SpoolSettings
 
+LINES: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
@@ -26,7 +29,7 @@ class Lasting:
 
     redis: "Redis"
     names: Keys
-    accepting: ScriptLine
+    accepting: tuple[ScriptLine, ...]
     counters: Counters
     secret_use: SecretUse
     lessons: RedisLessons
@@ -44,7 +47,7 @@ class Lasting:
         return cls(
             redis=redis,
             names=names,
-            accepting=ScriptLine(redis, names),
+            accepting=tuple(ScriptLine(redis, names) for _ in range(LINES)),
             counters=counters,
             secret_use=SecretUse(),
             lessons=RedisLessons(redis, names),
@@ -73,4 +76,5 @@ class Lasting:
         await self.keys.aclose()
         await self.client.aclose()
         await self.flush()
-        await self.accepting.aclose()
+        for line in self.accepting:
+            await line.aclose()

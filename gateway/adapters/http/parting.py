@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -48,11 +48,18 @@ class State(ServerState):
 class Server(uvicorn.Server):
     """Signals are ours: uvicorn would raise them again after it has stopped, past our clean-up.
 
-    `grace`: seconds that open requests may take once it is told to stop.
+    `grace`: seconds that open requests may take once it is told to stop. `break_off` then answers those
+    that no task does.
     """
 
-    def __init__(self, config: uvicorn.Config, grace: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        grace: float,
+        break_off: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
+        self._answer_the_open = break_off
         self.server_state: State = State()
         self.grace = grace
         self.serving = asyncio.Event()
@@ -132,6 +139,7 @@ class Server(uvicorn.Server):
     async def _break_off(self) -> None:
         """The edge answers 503 where it is cancelled."""
         await asyncio.sleep(0)  # what has not begun yet could not answer anything
+        self._answer_the_open()
         tasks = set(self.server_state.tasks)
         for task in tasks:
             task.cancel()

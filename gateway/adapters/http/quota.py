@@ -65,9 +65,13 @@ class RedisQuota:
         self._batcher: Batcher[Source, float | None] = Batcher(self._flush)
         self._permits = Permits()
 
+    def spare(self, source: Source) -> bool:
+        """Whether one was there that is charged already."""
+        return self._permits.take(source.name) > 0
+
     async def charge(self, source: Source) -> float | None:
         """None when within the limit, else seconds until it may be tried again."""
-        if self._permits.take(source.name):
+        if self.spare(source):
             return None
         try:
             return await self._batcher.submit(source)

@@ -190,6 +190,7 @@ def uvicorn_server(
             date_header=False,
         ),
         grace or settings.grace,
+        *([edge.break_off] if edge else []),
     )
 
 
@@ -225,7 +226,8 @@ async def _drain(parts: Parts, lasting: Lasting, edge: Edge) -> None:
         return {each.name: each for each in edge.deployment.by_path.values()}
 
     try:
-        ledger = AsyncLedger(line, look_ms, parts.app.config.settings.redis.awaited_replicas)
+        replicas = parts.app.config.settings.redis.awaited_replicas
+        ledger = AsyncLedger(line, look_ms=look_ms, replicas=replicas)
         await SpoolTask(lasting.spool, ledger, sources, lasting.counters.spool).run()
     finally:
         await line.aclose()

@@ -34,6 +34,7 @@ class Wire(BoundedHeads):
     def __init__(self, *args: Any, edge: Edge, **options: Any) -> None:
         super().__init__(*args, **options)
         self._edge = edge
+        self._goes_on = False
         self._current: Any = None
         """Whose answer is the next one: an exchange, or uvicorn's cycle of a health check."""
 
@@ -102,7 +103,11 @@ class Wire(BoundedHeads):
     def on_response_complete(self) -> None:
         """Of a health check."""
         self.answered()
-        self._go_on()
+
+    def answered(self) -> None:
+        super().answered()
+        if self.pipeline:
+            self._go_on()
 
     def _as_asgi(self) -> None:
         """In uvicorn's own way, which begins before anybody knows the path."""
@@ -124,19 +129,27 @@ class Wire(BoundedHeads):
 
     def _go_on(self) -> None:
         """Begins what has come, one after the other; while any waits, nothing is read."""
-        while self.pipeline and self._free:
-            cycle, app = self.pipeline.pop()
-            if app:
-                self._start_asgi_task(cycle, app)
-            else:
-                self._begin(cycle)
+        if self._goes_on:  # an answer that was given at once
+            return
+        self._goes_on = True
+        try:
+            while self.pipeline and self._free:
+                self._begin(*self.pipeline.pop())
+        finally:
+            self._goes_on = False
         if self.pipeline:
             self.flow.pause_reading()
 
-    def _begin(self, exchange: Exchange) -> None:
-        self._current = exchange
-        if rest := self._edge.answer(exchange):
-            self.tasks.add(self.loop.create_task(self._see_through(exchange, rest)))
+    def _begin(self, cycle: Any, app: Any) -> None:
+        if app:
+            self._start_asgi_task(cycle, app)
+            return
+        self._current = cycle
+        if rest := self._edge.answer(cycle):
+            self.see_through(cycle, rest)
+
+    def see_through(self, exchange: Exchange, rest: Coroutine[Any, Any, None]) -> None:
+        self.tasks.add(self.loop.create_task(self._see_through(exchange, rest)))
 
     async def _see_through(self, exchange: Exchange, rest: Coroutine[Any, Any, None]) -> None:
         try:
@@ -145,4 +158,3 @@ class Wire(BoundedHeads):
             self.tasks.discard(asyncio.current_task())
             if not exchange.response_complete:  # gone, or a bug of ours: nothing may follow
                 self.transport.close()
-        self._go_on()

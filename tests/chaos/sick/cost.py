@@ -36,7 +36,7 @@ def cost(calls: int = CALLS) -> str:
 async def _measure(url: str, replicas: int, senders: int, calls: int) -> tuple[float, list[float]]:
     times: list[float] = []
     async with async_client(url, 2.0) as client, aclosing(ScriptLine(client, Keys())) as line:
-        ledger = AsyncLedger(line, LOOK, replicas)
+        ledger = AsyncLedger(line, look_ms=LOOK, replicas=replicas)
 
         async def send(sender: int) -> None:
             for number in range(calls // senders):
