@@ -26,7 +26,7 @@ FULL: Final = 8
 
 
 class AsyncLedger:
-    """`lines` are this ledger's alone: as many calls may be under way at once. `replicas`: how many must
+    """`lines` are this ledger's alone: as many calls may be under way at once. `replicas`: so many must
     have an event besides the server."""
 
     def __init__(self, *lines: ScriptLine, look_ms: int, replicas: int = 0) -> None:
