@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.event import Arrival, Event
 from gateway.core.fields import Fields
@@ -40,8 +40,7 @@ from gateway.ports import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a request ended, with what the log line and the response need.
 
     `acceptances` are the ledger's answers to `events`, in order; none for what it was not asked.
@@ -70,18 +69,17 @@ class Ending:
     @property
     def event(self) -> Event | None:
         """The first one, which stands for all in the log."""
-        return next(iter(self.events), None)
+        return self.events[0] if self.events else None
 
     @property
     def acceptance(self) -> Acceptance | None:
         """`accepted` when anything was stored now, else what became of the first one."""
         if Acceptance.ACCEPTED in self.acceptances:
             return Acceptance.ACCEPTED
-        return next(iter(self.acceptances), None)
+        return self.acceptances[0] if self.acceptances else None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What the ledger has to be asked for a request that needs nobody else. `since` is of
     `time.monotonic`."""
 

@@ -43,7 +43,17 @@ class Lines:
         if first:
             loop.call_soon(self.flush)
 
-    debug = info = warning = error = msg
+    def debug(self, line: str) -> None:
+        self.msg(line)
+
+    def info(self, line: str) -> None:
+        self.msg(line)
+
+    def warning(self, line: str) -> None:
+        self.msg(line)
+
+    def error(self, line: str) -> None:
+        self.msg(line)
 
     def json_info(self, event: str, **fields: Any) -> None:
         """What `logger().info` writes when lines are JSON, without the steps of structlog."""

@@ -3,7 +3,6 @@ in which order.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -41,6 +40,6 @@ def build_router(processors: Mapping[str, Processor], sources: Conditions = NONE
             return found
         subject = Subject(event, parsed)
         sifted = routing.sift(found.processors, own, conditions, subject)
-        return replace(sifted, turns=turns_of(sifted.processors, orders, subject))
+        return sifted._replace(turns=turns_of(sifted.processors, orders, subject))
 
     return route

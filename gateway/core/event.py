@@ -3,7 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 INTERNAL: Final = "internal"
 """The source of what processors emit."""
@@ -12,8 +12,6 @@ EVENT_PREFIX: Final = "evt_"
 DELIVERY_PREFIX: Final = "dlv_"
 DIGITS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 PAIRS: Final = tuple(first + second for first in DIGITS for second in DIGITS)
-SPARE_BITS: Final = 2  # from the 128 of a digest to the 130 of 26 digits
-SHIFTS: Final = tuple(range(120, -1, -10))
 DELIVERY: Final = re.compile(r"dlv_([a-z2-7]{26})-([1-9][0-9]{0,8})")
 
 
@@ -49,8 +47,7 @@ class Turn:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An event on its way into the ledger, with the names of the processors that shall have it.
 
     `turns` of those among them that keep an order.
@@ -72,10 +69,17 @@ def event_id(source: str, kind: str, value: bytes) -> str:
 
 
 def base32(digest: bytes) -> str:
-    """RFC 4648 in lower case, without padding. The standard library's takes twice as long, and this
-    runs for every request."""
-    bits = int.from_bytes(digest, "big") << SPARE_BITS
-    return "".join([PAIRS[bits >> shift & 1023] for shift in SHIFTS])
+    """RFC 4648 in lower case, without padding, of 16 bytes. The standard library's takes twice as long,
+    and this runs for every request."""
+    pairs = []
+    for at in range(0, 15, 5):  # 40 bits, two digits for every ten
+        a, b, c, d, e = digest[at : at + 5]
+        pairs.append(PAIRS[a << 2 | b >> 6])
+        pairs.append(PAIRS[(b & 63) << 4 | c >> 4])
+        pairs.append(PAIRS[(c & 15) << 6 | d >> 2])
+        pairs.append(PAIRS[(d & 3) << 8 | e])
+    pairs.append(PAIRS[digest[15] << 2])
+    return "".join(pairs)
 
 
 def delivery_id(event: str, number: int) -> str:

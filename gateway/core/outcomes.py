@@ -9,6 +9,8 @@ from enum import StrEnum
 class Outcome(StrEnum):
     """How one request ended."""
 
+    __hash__ = str.__hash__  # Enum's own is not C, and this is looked up several times a request
+
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     SPOOLED = "spooled"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.core.event import Event, Turn
 from gateway.core.json_path import Subject
@@ -24,8 +24,7 @@ class Route:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(NamedTuple):
     """What became of one event's routing: the names of the processors that shall have it, and the
     turns of those among them that keep an order.
 

@@ -6,7 +6,6 @@ type error. Verification is total: any bytes in, a verdict out, never an excepti
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.core.fields import Fields
@@ -36,8 +35,7 @@ class Match(NamedTuple):
     signed: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedRequest:
+class VerifiedRequest(NamedTuple):
     """A request whose origin is proven. Only `verify` makes one."""
 
     request: InboundRequest

@@ -1,7 +1,6 @@
 """A spooled arrival keeps its place in line; what a release without order wrote stays readable."""
 
 import json
-from dataclasses import replace
 
 from gateway.adapters.spool import records
 from gateway.adapters.spool.records import Packed, pack, unpack
@@ -16,7 +15,7 @@ def read(packed: Packed) -> tuple[Arrival, ...]:
 
 
 def test_a_spooled_arrival_keeps_its_turn_and_its_version() -> None:
-    arrivals = (arrival("1"), replace(arrival("2"), turns=TURNS))
+    arrivals = (arrival("1"), arrival("2")._replace(turns=TURNS))
     assert read(pack(arrivals, "shop")) == arrivals
 
 
@@ -35,5 +34,5 @@ def test_what_the_release_before_wrote_is_read() -> None:
 
 
 def test_what_keeps_an_order_is_refused_by_name_by_a_release_that_knows_none() -> None:
-    head = json.loads(pack([replace(arrival("1"), turns=TURNS)], "shop").head)
+    head = json.loads(pack([arrival("1")._replace(turns=TURNS)], "shop").head)
     assert head["format"] == 2

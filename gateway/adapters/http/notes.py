@@ -22,6 +22,7 @@ CHEAP: Final = frozenset(
         Outcome.HANDSHAKE,
     }
 )
+WORDS: Final = {outcome: f"request.{outcome}" for outcome in Outcome}
 
 
 class Notes:
@@ -49,7 +50,7 @@ class Notes:
         event = ending.event
         level = self._log.error if ending.outcome.ours else self._line
         level(
-            f"request.{ending.outcome}",
+            WORDS[ending.outcome],
             source=name or None,
             reason=reason or None,
             status=status,

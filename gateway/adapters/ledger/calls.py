@@ -53,8 +53,9 @@ class Internal:
 def accept(batch: Sequence[Wanted], look_ms: int = LOOK_MS) -> Call[list[Acceptance]]:
     """An answer to each event, in order. All that is new is stored, or nothing is."""
     args: list[bytes | str | int | float] = [look_ms]
+    known: dict[int, str] = {}
     for wanted in batch:
-        args += _event_args(*wanted)
+        _add_event(args, known, *wanted)
     return Call(
         scripts.ACCEPT, tuple(args), lambda reply: [Acceptance(word.decode()) for word in reply]
     )
@@ -103,11 +104,12 @@ def finish(
     With it what it emitted is stored, or nothing of either. `internal` is needed where anything was.
     """
     args: list[bytes | str | int | float] = []
+    known: dict[int, str] = {}
     for each in finished:
         args += _finish_args(each)
         for event in each.emitted:
             assert internal, "an emitted event has a place to go"
-            args += _event_args(*internal.wanted(event))
+            _add_event(args, known, *internal.wanted(event))
     return Call(
         scripts.FINISH,
         (int(keep_books), look_ms, *args),
@@ -170,12 +172,20 @@ def trace(text: str) -> str:
 TRACES: Final = {reason: trace(f"Dead letter: {reason.value}") for reason in DeadReason}
 
 
-def _event_args(
-    event: Event, source: Source, processors: Sequence[str], turns: Sequence[Turn] = ()
-) -> tuple[bytes | str | int | float, ...]:
-    return (
+def _add_event(
+    args: list[bytes | str | int | float],
+    known: dict[int, str],
+    event: Event,
+    source: Source,
+    processors: Sequence[str],
+    turns: Sequence[Turn] = (),
+) -> None:
+    """`known`: the terms of each source in this call."""
+    if (packed := known.get(id(source))) is None:
+        known[id(source)] = packed = terms.pack(source)
+    args += (
         event.id,
-        terms.pack(source),
+        packed,
         event.type,
         event.provider_id,
         int(source.revive_dead),
@@ -183,10 +193,11 @@ def _event_args(
         len(event.body),
         event.proof,
         len(processors),
-        *processors,
-        len(turns),
-        *(part for each in turns for part in (each.number, each.key, int(each.blocks), each.version)),
     )
+    args += processors
+    args.append(len(turns))
+    for each in turns:
+        args += (each.number, each.key, int(each.blocks), each.version)
 
 
 def _finish_args(finish: Finish) -> tuple[str | int, ...]:
