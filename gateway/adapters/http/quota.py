@@ -1,5 +1,6 @@
 """The quota: counts a source's verified requests in Redis, shared by all gateways."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ class Permits:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._left: dict[str, tuple[int, float]] = {}
+        self._low: dict[str, int] = {}
 
     @staticmethod
     def spare(item: RateLimitItem) -> int:
@@ -41,8 +43,19 @@ class Permits:
         return taken
 
     def put(self, source: str, many: int, item: RateLimitItem) -> None:
-        """Good until their window has passed."""
-        self._left[source] = (many, self._clock() + item.get_expiry())
+        """Added to those that are there; all are good until the window of these has passed."""
+        now = self._clock()
+        left, until = self._left.get(source, (0, 0.0))
+        self._left[source] = (many + (left if until > now else 0), now + item.get_expiry())
+        self._low[source] = self.spare(item) // 2
+
+    def are_low(self, source: str) -> bool:
+        """Whether half of them are gone: time for more, before anybody has to wait for one."""
+        return self._left.get(source, (0, 0.0))[0] < self._low.get(source, 0)
+
+    def are_the_last(self, source: str) -> None:
+        """There are no more to be had now: `are_low` says no until the next `put`."""
+        self._low.pop(source, None)
 
 
 class RedisQuota:
@@ -64,10 +77,16 @@ class RedisQuota:
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         self._batcher: Batcher[Source, float | None] = Batcher(self._flush)
         self._permits = Permits()
+        self._ahead: dict[str, asyncio.Task[None]] = {}
 
     def spare(self, source: Source) -> bool:
         """Whether one was there that is charged already."""
-        return self._permits.take(source.name) > 0
+        name = source.name
+        if not self._permits.take(name):
+            return False
+        if name not in self._ahead and self._permits.are_low(name):
+            self._ahead[name] = asyncio.get_running_loop().create_task(self._charge_ahead(source))
+        return True
 
     async def charge(self, source: Source) -> float | None:
         """None when within the limit, else seconds until it may be tried again."""
@@ -80,7 +99,23 @@ class RedisQuota:
 
     async def aclose(self) -> None:
         """Ends its connections now; dropped without it, they end when it is collected."""
+        if self._ahead:
+            await asyncio.wait(self._ahead.values())
         await self._client.aclose()
+
+    async def _charge_ahead(self, source: Source) -> None:
+        """As many as are gone at least."""
+        item = _parsed(source.rate_limit or "")
+        many = self._permits.spare(item) // 2
+        try:
+            if await self._limiter.hit(item, source.name, cost=many):
+                self._permits.put(source.name, many, item)
+            else:
+                self._permits.are_the_last(source.name)
+        except (RedisError, OSError):  # `charge` fails open
+            pass
+        finally:
+            del self._ahead[source.name]
 
     async def _flush(self, batch: Sequence[Source]) -> list[float | None]:
         answers: dict[str, list[float | None]] = {}
@@ -91,6 +126,9 @@ class RedisQuota:
 
     async def _charge_many(self, source: Source, many: int) -> list[float | None]:
         held = self._permits.take(source.name, many)  # charged before, for others who did not come
+        if held < many and (ahead := self._ahead.get(source.name)):
+            await asyncio.wait([ahead])
+            held += self._permits.take(source.name, many - held)
         return [None] * held + await self._charge_rest(source, many - held)
 
     async def _charge_rest(self, source: Source, many: int) -> list[float | None]:
