@@ -150,10 +150,7 @@ class Ingest:
         for that: the spool."""
 
         def hear(answers: Sequence[Acceptance] | Exception) -> None:
-            if isinstance(answers, Exception):
-                told(self._unanswered(asked, answers))
-            else:
-                told(asked.answered(answers))
+            told(self._heard(asked, answers))
 
         self.ledger.ask(asked.arrivals, asked.source, self.deadline, hear)
 
@@ -162,8 +159,9 @@ class Ingest:
         try:
             while not isinstance(way, Ending):
                 way = await (self._answer(way) if isinstance(way, Asked) else way)
-        except (Unavailable, TimeoutError) as error:
-            return _unavailable(error)
+        except ABSENT as error:
+            absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
+            return Ending(Outcome.UNAVAILABLE, absence=absence)
         return way
 
     async def _answer(self, asked: Asked) -> Ending | Awaited:
@@ -171,12 +169,16 @@ class Ingest:
         self.ask(asked, future.set_result)
         return await future
 
-    def _unanswered(self, asked: Asked, error: Exception) -> Ending | Awaited:
-        if not isinstance(error, Unavailable | TimeoutError):
+    def _heard(self, asked: Asked, answers: Sequence[Acceptance] | Exception) -> Ending | Awaited:
+        """Never raises: others hear of the same call. A bug is raised where this is awaited."""
+        try:
+            if not isinstance(answers, Exception):
+                return asked.answered(answers)
+            if asked.source.spool and isinstance(answers, ABSENT):
+                return self.seen_through(self._keep_since(asked.verified, asked.source, asked.since))
+            return self.seen_through(_raising(answers))
+        except Exception as error:
             return self.seen_through(_raising(error))
-        if not asked.source.spool:
-            return _unavailable(error)
-        return self.seen_through(self._keep_since(asked.verified, asked.source, asked.since))
 
     def _met(self, request: InboundRequest, source: Source) -> _Way:
         if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):
@@ -270,7 +272,7 @@ class Ingest:
                 return await self._keep(verified, source)
             try:
                 return await self._accept(verified, source)
-            except (Unavailable, TimeoutError):
+            except ABSENT:
                 self.spool.note(answered=False)
                 raise
 
@@ -278,7 +280,7 @@ class Ingest:
         since = time.monotonic()
         try:
             return await self._accept(verified, source)
-        except (Unavailable, TimeoutError):
+        except ABSENT:
             if not source.spool:
                 raise
         return await self._keep_since(verified, source, since)
@@ -328,15 +330,11 @@ class Ingest:
         return self.route(event, verified.fields.json if whole else None)
 
 
-def _unavailable(error: Unavailable | TimeoutError) -> Ending:
-    absence = error.absence if isinstance(error, Unavailable) else Absence.NO_ANSWER
-    return Ending(Outcome.UNAVAILABLE, absence=absence)
-
-
 async def _raising(error: Exception) -> Ending:
     raise error
 
 
+ABSENT = (Unavailable, TimeoutError)  # the ledger, or what else was asked
 MAX_FILTERED = 20  # of a batch: for its log line
 UNPROVEN = (Proof.NONE, Proof.ARMED)
 PROVEN = (Proof.SIGNED,)

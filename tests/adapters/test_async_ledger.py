@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -12,7 +14,7 @@ from gateway.adapters.ledger.redis_clients import async_client
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.script_line import ScriptLine
 from gateway.core.event import Arrival
-from gateway.core.outcomes import Acceptance
+from gateway.core.outcomes import Absence, Acceptance
 from gateway.ports import Unavailable
 from tests.adapters.ledger_rig import GITHUB, LOOK, Rig, a_delivery, an_event
 
@@ -97,3 +99,64 @@ def test_without_memory_none_of_the_events_is_stored(rig: Rig, redis_url: str) -
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         send("redis://127.0.0.1:1/0", arrivals(1, 2))
+
+
+def ask(url: str, lines: int, *requests: Sequence[Arrival], seconds: float = 60.0) -> list[Any]:
+    """What each request was told, or the type of what it was told instead; put within one turn."""
+
+    async def main() -> list[Any]:
+        told: dict[int, Any] = {}
+        over = asyncio.Event()
+
+        def hear(number: int, answers: Sequence[Acceptance] | Exception) -> None:
+            assert number not in told, "told twice"
+            told[number] = answers
+            if len(told) == len(requests):
+                over.set()
+
+        async with async_client(url, 5.0) as client, AsyncExitStack() as stack:
+            free = [
+                await stack.enter_async_context(aclosing(ScriptLine(client, Keys())))
+                for _ in range(lines)
+            ]
+            ledger = AsyncLedger(*free, look_ms=LOOK)
+            for number, each in enumerate(requests):
+                ledger.ask(each, GITHUB, seconds, partial(hear, number))
+            await over.wait()
+        return [told[number] for number in range(len(requests))]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("lines", [1, 2, 4])
+def test_who_asks_without_waiting_is_told_once_however_many_calls_are_under_way(
+    rig: Rig, redis_url: str, lines: int
+) -> None:
+    send(redis_url, arrivals("the script is known"))
+    rig.redis.config_resetstat()
+    requests = [arrivals(number, f"{number}b") for number in range(100)]
+    assert ask(redis_url, lines, *requests, requests[7]) == [
+        *([[ACCEPTED, ACCEPTED]] * 100),
+        [PENDING, PENDING],
+    ]
+    assert len(rig.queued()) == 201
+    assert rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"] >= min(lines, 2)
+
+
+def test_who_asks_a_server_that_is_not_there_is_told_so() -> None:
+    (told,) = ask("redis://127.0.0.1:1/0", 2, arrivals(1))
+    assert isinstance(told, Unavailable)
+    assert told.absence is Absence.UNREACHABLE
+
+
+def test_who_asks_is_told_in_time_and_its_event_is_stored_once_if_at_all(
+    rig: Rig, redis_url: str
+) -> None:
+    send(redis_url, arrivals("the script is known"))
+    rig.redis.client_pause(500)
+    (told,) = ask(redis_url, 1, arrivals(1), seconds=0.05)
+    assert isinstance(told, Unavailable)
+    assert told.absence is Absence.NO_ANSWER
+    rig.redis.client_unpause()
+    assert ask(redis_url, 1, arrivals(1)) in ([[ACCEPTED]], [[PENDING]])
+    assert len(rig.queued()) == 2

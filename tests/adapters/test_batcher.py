@@ -175,7 +175,8 @@ def test_who_gives_up_during_the_flush_does_not_disturb_the_others() -> None:
     check(test)
 
 
-def test_never_runs_two_flushes_at_once() -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_never_runs_more_flushes_at_once_than_it_may(at_once: int) -> None:
     running = most = 0
 
     async def flush(batch: Sequence[int]) -> Sequence[int]:
@@ -188,12 +189,12 @@ def test_never_runs_two_flushes_at_once() -> None:
 
     async def main() -> None:
         async with asyncio.timeout(60):
-            batcher: Batcher[int, int] = Batcher(flush, most_items=3)
+            batcher: Batcher[int, int] = Batcher(flush, most_items=3, most_flights=at_once, full=3)
             waits: list[Awaitable[int]] = [batcher.submit(number) for number in range(100)]
             assert await asyncio.gather(*waits) == list(range(100))
 
     asyncio.run(main())
-    assert most == 1
+    assert most == at_once
 
 
 def test_who_has_many_waiting_delays_anothers_next_one_by_one_of_them() -> None:
@@ -208,3 +209,127 @@ def test_who_has_many_waiting_delays_anothers_next_one_by_one_of_them() -> None:
         assert flushes.batches[1:3] == [["a0", "b1", "c1", "a1"], ["b2", "a2", "a3", "a4"]]
 
     check(test)
+
+
+class Heard:
+    """A waiter that is no future."""
+
+    def __init__(self) -> None:
+        self.of: list[str | Exception] = []
+
+    def done(self) -> bool:
+        return bool(self.of)
+
+    def set_result(self, result: str, /) -> None:
+        self.of.append(result)
+
+    def set_exception(self, exception: Exception, /) -> None:
+        self.of.append(exception)
+
+
+class Sent:
+    """A flush that sends at once, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[str] = []
+        self.landings: list[asyncio.Future[list[str]]] = []
+
+    def __call__(self, batch: Sequence[str]) -> Awaitable[Sequence[str]]:
+        self.batches.append("".join(batch))
+        self.landings.append(asyncio.get_running_loop().create_future())
+        return self.landings[-1]
+
+    async def land(self, number: int) -> None:
+        self.landings[number].set_result(list(self.batches[number].upper()))
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+def fly(
+    test: Callable[[Sent, Callable[[str], list[Heard]]], Coroutine[Any, Any, None]],
+    most_flights: int = 3,
+) -> None:
+    """With a batcher of three flights, for which three items are a full batch."""
+
+    async def main() -> None:
+        sent = Sent()
+        batcher: Batcher[str, str] = Batcher(sent, most_flights=most_flights, full=3)
+
+        def put(items: str) -> list[Heard]:
+            heard = [Heard() for _ in items]
+            for item, waiter in zip(items, heard, strict=True):
+                batcher.put(item, waiter)
+            return heard
+
+        async with asyncio.timeout(60):
+            await test(sent, put)
+
+    asyncio.run(main())
+
+
+def test_a_full_batch_leaves_in_the_middle_of_a_turn() -> None:
+    async def test(sent: Sent, put: Callable[[str], list[Heard]]) -> None:
+        put("ab")
+        assert sent.batches == []
+        put("c")
+        assert sent.batches == ["abc"]
+
+    fly(test)
+
+
+def test_what_a_turn_has_brought_leaves_at_its_end_where_nothing_is_under_way() -> None:
+    async def test(sent: Sent, put: Callable[[str], list[Heard]]) -> None:
+        heard = put("ab")
+        await asyncio.sleep(0)
+        assert sent.batches == ["ab"]
+        await sent.land(0)
+        assert [each.of for each in heard] == [["A"], ["B"]]
+
+    fly(test)
+
+
+def test_beside_others_a_batch_leaves_with_as_many_as_are_under_way() -> None:
+    async def test(sent: Sent, put: Callable[[str], list[Heard]]) -> None:
+        put("abcdef")
+        assert sent.batches == ["abc", "def"]
+        put("ghijk")
+        await asyncio.sleep(0)
+        assert sent.batches == ["abc", "def"]  # less than the six
+        put("l")
+        assert sent.batches == ["abc", "def", "ghijkl"]
+
+    fly(test)
+
+
+def test_what_waits_for_a_free_flight_leaves_together_at_a_landing_before_that_is_told() -> None:
+    async def test(sent: Sent, put: Callable[[str], list[Heard]]) -> None:
+        first, *_ = put("abcdefgh")
+        assert sent.batches == ["abc", "def"]
+        heard: list[list[str]] = []
+        first.set_result = lambda _: heard.append(list(sent.batches))  # type: ignore[method-assign]
+        await sent.land(0)
+        assert sent.batches == ["abc", "def"]  # two only, beside three
+        put("i")
+        assert sent.batches == ["abc", "def", "ghi"]
+        await sent.land(1)
+        put("jk")
+        await asyncio.sleep(0)
+        assert heard == [["abc", "def"]]
+        await sent.land(2)
+        assert sent.batches[3:] == ["jk"]
+
+    fly(test, most_flights=2)
+
+
+def test_a_flush_that_fails_before_it_sends_is_heard_of_by_its_batch_alone() -> None:
+    async def main() -> None:
+        def fail(batch: Sequence[str]) -> Awaitable[Sequence[str]]:
+            if "b" in batch:
+                raise OSError("gone")
+            return asyncio.sleep(0, list(batch))
+
+        batcher: Batcher[str, str] = Batcher(fail, most_items=1)
+        answers = await asyncio.gather(*map(batcher.submit, "abc"), return_exceptions=True)
+        assert [str(each) for each in answers] == ["a", "gone", "c"]
+
+    asyncio.run(main())

@@ -102,3 +102,58 @@ def test_a_server_that_is_not_there_is_an_error_at_once_and_no_hanging() -> None
             await line.call(accept("a"))
 
     run("redis://127.0.0.1:1", main)
+
+
+def test_what_is_begun_reaches_the_server_before_anything_is_awaited(
+    redis: "Redis", redis_url: str
+) -> None:
+    async def main(line: ScriptLine) -> None:
+        await line.call(accept("known"))
+        call = accept("a")
+        begun = line.begin(call)
+        while not redis.exists(f"hookline:event:{an_event('a').id}"):  # the loop stands still here
+            assert begun
+        assert words(await line.finish(call, begun=begun)) == ["accepted"]
+        assert words(await line.call(accept("known"))) == ["pending"]
+
+    run(redis_url, main)
+
+
+def test_nothing_is_begun_on_a_line_that_is_not_connected(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        call = accept("a")
+        assert line.begin(call) is False
+        assert words(await line.finish(call, begun=False)) == ["accepted"]
+        redis.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.sleep(0.05)  # until the loop has heard of it
+        assert line.begin(call) is False
+        assert words(await line.finish(call, begun=False)) == ["pending"]
+
+    run(redis_url, main)
+
+
+def test_what_was_begun_with_a_forgotten_script_is_sent_again(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        await line.call(accept("known"))
+        redis.script_flush()
+        call = accept("a")
+        assert line.begin(call)
+        assert words(await line.finish(call, begun=True)) == ["accepted"]
+        assert words(await line.call(accept("a"))) == ["pending"]
+
+    run(redis_url, main)
+
+
+def test_what_was_begun_and_lost_its_connection_is_an_error(redis: "Redis", redis_url: str) -> None:
+    async def main(line: ScriptLine) -> None:
+        await line.call(accept("known"))
+        redis.client_pause(60_000, all=False)
+        call = accept("a")
+        assert line.begin(call)
+        redis.client_kill_filter(_type="normal", skipme=True)
+        with pytest.raises(RedisConnectionError):
+            await line.finish(call, begun=True)
+        redis.client_unpause()
+        assert words(await line.call(accept("known"))) == ["pending"]
+
+    run(redis_url, main)
