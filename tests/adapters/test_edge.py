@@ -218,6 +218,18 @@ def test_a_request_that_outlives_the_grace_is_told_to_come_again(by_task: bool) 
     assert 5 <= int(answer.header(b"retry-after") or 0) <= 10
 
 
+class Broken(ReplyTemplate):
+    """A bug of ours."""
+
+    def render(self, *_: Any) -> Reply:
+        raise RuntimeError("not for the caller")
+
+
+def test_a_bug_behind_the_ledger_is_a_500_and_tells_nothing() -> None:
+    answer = Rig([replace(SHOP, acknowledgement=Broken())]).call(RIGHT)
+    assert (answer.status, answer.body) == (500, b'{"error":"internal error"}')
+
+
 def test_answers_with_what_the_source_wants() -> None:
     reply = Reply(202, b"[accepted]", "text/x-odd")
     answer = Rig([replace(SHOP, acknowledgement=reply)]).call(RIGHT)
