@@ -14,7 +14,8 @@ from gateway.core.event import Arrival
 from gateway.core.outcomes import Acceptance, Outcome
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
-from gateway.ingest import Ending, Ingest
+from gateway.endings import Ending
+from gateway.ingest import Ingest
 from gateway.ports import Ledger, Lessons, Quota
 
 PAGE: Final = 20

@@ -24,7 +24,7 @@ FLOORS = (
         | {"redaction", "fixture"}
         | {"conditions"},
     ),
-    ("flows", {"ports", "routes", "ingest", "process", "refusals", "replay", "shadow"}),
+    ("flows", {"ports", "routes", "endings", "ingest", "process", "refusals", "replay", "shadow"}),
     ("adapters", {"adapters", "builtin"}),
     (
         "wiring",

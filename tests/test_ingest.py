@@ -20,7 +20,8 @@ from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference, compile_template
 from gateway.deadlines import TICK_SECONDS
-from gateway.ingest import Ending, Ingest
+from gateway.endings import Ending
+from gateway.ingest import Ingest
 from gateway.ports import Ledger, Quota, Unavailable
 from tests import leaping
 

@@ -15,7 +15,8 @@ from gateway.core.routing import Routing
 from gateway.core.schemes.token import TokenScheme
 from gateway.core.source import Source
 from gateway.core.template import Reference
-from gateway.ingest import Ending, Ingest
+from gateway.endings import Ending
+from gateway.ingest import Ingest
 from gateway.ports import Ledger, Quota, Unavailable
 from gateway.refusals import PAGE, Judged, Release, rehearsing, releasing
 

@@ -18,9 +18,10 @@ from gateway.core.outcomes import DeliveryState, Outcome
 from gateway.core.request import InboundRequest
 from gateway.core.retry import RetryPolicy
 from gateway.core.source import Source
+from gateway.endings import Ending
 from gateway.faults import suggest
 from gateway.fixture import Fixture
-from gateway.ingest import Ending, Ingest
+from gateway.ingest import Ingest
 from gateway.plugins import Event, Processor, Registry
 from gateway.routes import build_router
 from gateway.testing.clock import NOON, Clock

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gateway.adapters.http.responses import Response, respond
 from gateway.core.outcomes import Outcome
 from gateway.core.reply import Reply
-from gateway.ingest import Ending
+from gateway.endings import Ending
 from tests.adapters.edge_rig import SHOP, sent
 
 TEXT = st.text(max_size=20) | st.sampled_from(

@@ -21,7 +21,8 @@ from gateway.core.outcomes import Outcome, Overload, Refusal
 from gateway.core.request import InboundRequest
 from gateway.core.source import Source
 from gateway.deadlines import within
-from gateway.ingest import Asked, Awaited, Ending, Ingest, Step
+from gateway.endings import Asked, Ending
+from gateway.ingest import Awaited, Ingest, Step
 from gateway.logs import logger, place_of
 
 UNKNOWN: Final = Ending(Outcome.REFUSED, refusal=Refusal.UNKNOWN_SOURCE)
@@ -120,6 +121,8 @@ class Edge:
         """What became of a request that the ledger was asked about."""
         case = self._open.pop(exchange, None)
         if case is None:  # broken off
+            if not isinstance(step, Ending):
+                step.close()
             return
         if isinstance(step, Ending):
             try:

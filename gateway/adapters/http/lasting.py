@@ -2,12 +2,12 @@
 
 import contextlib
 from dataclasses import dataclass
-from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.adapters.http.counters import Counters
+from gateway.adapters.ledger.async_ledger import LINES
 from gateway.adapters.ledger.lessons import RedisLessons
 from gateway.adapters.ledger.pressure import LedgerPressure
 from gateway.adapters.ledger.redis_keys import Keys
@@ -19,8 +19,6 @@ from gateway.adapters.outbound.late import LateClient
 from gateway.adapters.outbound.visits import Visits
 from gateway.adapters.spool.spool import DiskSpool
 from gateway.settings import SpoolSettings
-
-LINES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Final
 from gateway.adapters.http.lasting import Lasting
 from gateway.core.outcomes import Outcome
 from gateway.core.source import Source
-from gateway.ingest import Ending
+from gateway.endings import Ending
 from gateway.logs import LineBudget, line_writer, logger
 
 # Anybody can cause these at will: counted always, logged a few a second.

@@ -16,7 +16,7 @@ from typing import Final
 from gateway.core.outcomes import Outcome
 from gateway.core.reply import Reply
 from gateway.core.source import Source
-from gateway.ingest import Ending
+from gateway.endings import Ending
 
 # Whatever kept a caller from being believed, all see these bytes: no oracle for what exists.
 NOT_AUTHENTICATED: Final = b'{"error":"not authenticated"}'

@@ -21,6 +21,7 @@ Request = tuple[Sequence[Arrival], Source]
 
 # Of an event in a call besides its body: many small ones shall not block the server for long either.
 OVERHEAD: Final = 4096
+LINES: Final = 4  # connections of a gateway, and so calls that are under way at once
 # So many are worth a call beside others that are under way: each waits for the disk.
 FULL: Final = 8
 
