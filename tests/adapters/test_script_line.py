@@ -157,3 +157,19 @@ def test_what_was_begun_and_lost_its_connection_is_an_error(redis: "Redis", redi
         assert words(await line.call(accept("known"))) == ["pending"]
 
     run(redis_url, main)
+
+
+def test_what_two_have_begun_on_one_line_each_hears_of_its_own(redis: "Redis", redis_url: str) -> None:
+    """A reload leaves the calls of the deployment before under way."""
+
+    async def main(line: ScriptLine) -> None:
+        await line.call(accept("known"))
+        calls = [accept("a"), accept("known"), accept("b")]
+        begun = [line.begin(each) for each in calls]
+        assert begun[:2] == [True, True]
+        answers = await asyncio.gather(
+            *(line.finish(each, begun=sent) for each, sent in zip(calls, begun, strict=True))
+        )
+        assert [words(each) for each in answers] == [["accepted"], ["pending"], ["accepted"]]
+
+    run(redis_url, main)

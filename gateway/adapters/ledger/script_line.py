@@ -53,8 +53,8 @@ class ScriptLine:
         return await self.finish(call, replicas, begun=False)
 
     def begin(self, call: Call[T], replicas: int = 0) -> bool:
-        """The first half of `call`, for who has the line alone: where it is connected, the server has
-        the call when this returns. What it gives is for `finish`, which has to follow."""
+        """The first half of `call`: where the line is connected, the server has the call when this
+        returns. What it gives is for `finish`, which has to follow, in the order of beginning."""
         return self._sent_at_once(self._packed(BY_SHA, call, replicas))
 
     async def finish(self, call: Call[T], replicas: int = 0, *, begun: bool) -> T:
