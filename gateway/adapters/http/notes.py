@@ -22,7 +22,6 @@ CHEAP: Final = frozenset(
         Outcome.HANDSHAKE,
     }
 )
-WORDS: Final = {outcome: f"request.{outcome}" for outcome in Outcome}
 
 
 class Notes:
@@ -50,7 +49,7 @@ class Notes:
         event = ending.event
         level = self._log.error if ending.outcome.ours else self._line
         level(
-            WORDS[ending.outcome],
+            f"request.{ending.outcome}",
             source=name or None,
             reason=reason or None,
             status=status,

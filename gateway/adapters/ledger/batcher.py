@@ -31,9 +31,10 @@ class Batcher(Generic[T, R]):
     One item that is larger by itself goes alone. Those with different `lane`s take turns: who has a
     thousand waiting delays another's next one by one of them.
 
-    `most_flights` batches may be under way at once. Beside others one leaves when it has `full` items,
-    and that in the middle of a turn too: whoever it goes to shall work while the rest is read. What
-    `flush` does before it gives its awaitable is done then.
+    `most_flights` batches may be under way at once. One leaves in the middle of a turn too, when it has
+    `full` items (`most_items` where nothing is said), and beside others as many as those have together:
+    whoever it goes to shall work while the rest is read. What `flush` does before it gives its
+    awaitable is done then.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Batcher(Generic[T, R]):
         most_items: int = 128,
         most_bytes: int = 4 * 1024 * 1024,
         most_flights: int = 1,
-        full: int = 128,
+        full: int | None = None,
         size: Callable[[T], int] = lambda _: 0,
         lane: Callable[[T], Hashable] = lambda _: None,
     ) -> None:
@@ -51,7 +52,7 @@ class Batcher(Generic[T, R]):
         self._most_items = most_items
         self._most_bytes = most_bytes
         self._most_flights = most_flights
-        self._full = full
+        self._full = most_items if full is None else min(full, most_items)
         self._size = size
         self._lane = lane
         self._lanes: OrderedDict[Hashable, deque[tuple[T, Waiter[R]]]] = OrderedDict()
@@ -69,7 +70,7 @@ class Batcher(Generic[T, R]):
         """`submit`, for who is told."""
         self._lanes.setdefault(self._lane(item), deque()).append((item, waiter))
         self._waiting += 1
-        if self._waiting >= self._full and self._waiting >= self._aboard:
+        if self._waiting >= self._full:
             self._depart()
         if not (self._turn_under_way or self._flights):
             self._turn_under_way = True
@@ -80,17 +81,16 @@ class Batcher(Generic[T, R]):
         self._depart()
 
     def _depart(self) -> None:
-        while self._lanes and (
-            not self._flights
-            or (
-                self._waiting >= self._full
-                and self._waiting >= self._aboard
-                and len(self._flights) < self._most_flights
-            )
-        ):
+        while self._lanes and self._may_depart():
             if batch := self._take():
                 self._aboard += len(batch)
                 self._flights.add(asyncio.create_task(self._fly(batch, self._begin(batch))))
+
+    def _may_depart(self) -> bool:
+        if not self._flights:
+            return True
+        room = len(self._flights) < self._most_flights
+        return room and self._waiting >= max(self._full, self._aboard)
 
     def _begin(self, batch: list[tuple[T, Waiter[R]]]) -> Awaitable[Sequence[R]]:
         try:
