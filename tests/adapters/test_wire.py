@@ -256,7 +256,7 @@ def test_what_comes_behind_a_chunked_body_is_no_header_and_is_not_kept() -> None
             b"POST /read HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
         )
         rig.wire.data_received(b"x-forwarded-for: 10.0.0.1\r\n" * 100)
-        assert rig.wire.headers == [(b"transfer-encoding", b"chunked")]
+        assert rig.wire.requests.headers == [(b"transfer-encoding", b"chunked")]
         rig.wire.data_received(b"\r\n")
         await settled(rig)
         assert (rig.edge.bodies, rig.answers) == ([b"ab"], ["200 ok"])
