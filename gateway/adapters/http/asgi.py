@@ -53,7 +53,7 @@ class BoundedHeads(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but for its timer a request: `judge` ends who stays idle."""
+        """As uvicorn's, but for its timer a request: the crowd ends who stays idle."""
         if self.transport.is_closing():
             return
         self.head.wait()
@@ -66,10 +66,5 @@ class BoundedHeads(HttpToolsProtocol):
     def waits(self) -> bool:
         return awaits_caller(self.cycle)
 
-    def drop(self) -> None:
-        self.transport.close()
-
-    def judge(self, now: float) -> None:
-        """Closes what is late; a second late, as it is asked."""
-        if not is_open(self.cycle) and self.head.late(now):
-            self.transport.close()
+    def late(self, now: float) -> bool:
+        return not is_open(self.cycle) and self.head.late(now)

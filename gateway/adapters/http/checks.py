@@ -19,7 +19,7 @@ FAILED: Final = Response(
 
 
 async def answer_by(app: Any, exchange: Exchange) -> None:
-    """Answers with what the app sends, once it has sent all. Of the request it sees no body."""
+    """Answers with what the app sends: a head, and the whole body in one piece. It is given no body."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -53,5 +53,5 @@ def _scope_of(exchange: Exchange) -> dict[str, Any]:
 
 def _response_of(sent: list[dict[str, Any]]) -> Response:
     """Raises an error where it is none."""
-    start, *parts = sent
-    return Response(start["status"], tuple(start["headers"]), b"".join(each["body"] for each in parts))
+    start, body = sent
+    return Response(start["status"], tuple(start["headers"]), body["body"])

@@ -69,7 +69,7 @@ class Requests:
             url.query or b"",
             headers,
             keep_alive=keeps and not self._state.parting,
-            asks=any(each.lower() == b"100-continue" for each in headers.all(b"expect")),
+            asks=b"100-continue" in [each.lower() for each in headers.all(b"expect")],
         )
         self.queue.append(self.last)
 

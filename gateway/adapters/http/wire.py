@@ -173,7 +173,7 @@ class Wire:
         self._go_on()
 
     def _pause_reading(self) -> None:
-        if self._reads:
+        if self._reads and not self.transport.is_closing():
             self._reads = False
             self.transport.pause_reading()
 
@@ -188,13 +188,8 @@ class Wire:
     def waits(self) -> bool:
         return awaits_caller(self.cycle)
 
-    def drop(self) -> None:
-        self.transport.close()
-
-    def judge(self, now: float) -> None:
-        """Closes what is late with its head, or idle for too long; a second late, as it is asked."""
-        if not is_open(self.cycle) and self.head.late(now):
-            self.transport.close()
+    def late(self, now: float) -> bool:
+        return not is_open(self.cycle) and self.head.late(now)
 
 
 def warn(what: str) -> None:
