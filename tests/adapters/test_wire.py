@@ -9,6 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.adapters.http.exchange import Disconnected, Exchange
+from gateway.adapters.http.heads import REFUSAL
+from gateway.adapters.http.parsing import Requests
 from gateway.adapters.http.responses import Response
 from gateway.adapters.http.server import uvicorn_server
 from gateway.adapters.http.wire import Wire
@@ -41,6 +43,7 @@ class Transport:
         self.closing = True
 
     def pause_reading(self) -> None:
+        assert not self.closing, "paused behind the last answer"
         self.reading = False
 
     def resume_reading(self) -> None:
@@ -122,6 +125,11 @@ class Rig:
         self.wire: Wire = make(config=self.server.config, server_state=self.state, app_state={})
         self.transport: Any = Transport()
         self.wire.connection_made(self.transport)
+
+    @property
+    def cycle(self) -> Exchange:
+        assert self.wire.cycle is not None
+        return self.wire.cycle
 
     @property
     def answers(self) -> list[str]:
@@ -295,7 +303,9 @@ def test_a_body_that_nobody_wants_stops_no_connection() -> None:
         await settled(rig)
         rig.wire.data_received(data[BIG : 2 * BIG])
         assert rig.transport.reading
-        rig.wire.data_received(data[2 * BIG :] + request("/now"))
+        rig.wire.data_received(data[2 * BIG :])
+        assert rig.cycle.waiting < BIG  # what came before the answer
+        rig.wire.data_received(request("/now"))
         assert (rig.answers, rig.transport.reading) == (["200 live", "200 ok"], True)
 
     run(main)
@@ -436,15 +446,72 @@ def test_a_request_that_came_in_the_last_moment_is_answered_when_the_server_brea
     run(main)
 
 
+def test_what_follows_a_last_request_does_not_take_its_answer() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(request("/now", "Connection: close") + request("/now"))
+        assert (rig.answers, rig.transport.closing) == (["200 ok"], True)
+
+    run(main)
+
+
+def test_a_head_that_never_ends_is_refused_once() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(b"POST /now HTTP/1.1\r\n")
+        for _ in range(8):
+            rig.wire.data_received(b"a: " + b"b" * 8000)
+        assert not rig.transport.written
+        for _ in range(2):
+            rig.wire.data_received(b"b" * 2000)
+        assert (rig.transport.written, rig.transport.closing) == (REFUSAL, True)
+
+    run(main)
+
+
+def test_an_exchange_knows_who_calls() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(request("/now"))
+        assert rig.cycle.peer == "192.0.2.9"
+
+    run(main)
+
+
+def test_a_connection_keeps_us_waiting_until_its_request_is_whole_and_after_the_answer() -> None:
+    async def main(rig: Rig) -> None:
+        data = request("/later", body=b"{}")
+        waits = [rig.wire.waits]
+        for piece in (data[:-1], data[-1:]):
+            rig.wire.data_received(piece)
+            waits.append(rig.wire.waits)
+        rig.edge.tell()
+        await settled(rig)
+        assert [*waits, rig.wire.waits] == [True, True, False, True]
+
+    run(main)
+
+
+def test_of_all_connections_one_that_had_an_answer_gives_way_last() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(request("/now"))
+        crowd = rig.wire._crowd
+        crowd.most = 2
+        other: Any = Rig().wire
+        crowd.join(other)
+        crowd.join(rig.server)  # type: ignore[arg-type]  # anybody
+        assert (other.transport.closing, rig.transport.closing) == (True, False)
+        crowd.leave(rig.server)  # type: ignore[arg-type]
+
+    run(main)
+
+
 def test_an_idle_connection_is_late_after_five_seconds_and_one_that_is_answered_is_not() -> None:
     async def main(rig: Rig) -> None:
         now = rig.wire.loop.time()
         rig.wire.data_received(request("/later"))
         assert not rig.wire.late(now + 1000)
+        rig.wire.head._clock = lambda: now + 100
         rig.edge.told.set()
         await settled(rig)
-        assert not rig.wire.late(now + 4.9)
-        assert rig.wire.late(rig.wire.loop.time() + 5)
+        assert (rig.wire.late(now + 104.9), rig.wire.late(now + 105)) == (False, True)
 
     run(main)
 
@@ -461,15 +528,15 @@ def test_a_head_that_is_late_makes_its_connection_late_though_another_one_was_an
 
 def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
     def alive() -> int:
-        return sum(isinstance(each, Wire) for each in gc.get_objects())
+        return sum(isinstance(each, Wire | Requests | Exchange) for each in gc.get_objects())
 
     async def main(rig: Rig) -> None:
-        rig.wire.data_received(request("/no"))
+        rig.wire.data_received(request("/no") + request("/now"))
         rig.wire.connection_lost(None)
-        before = alive()
         other = Rig()
+        before = alive()
         rig.wire, rig.transport = other.wire, other.transport
-        assert alive() == before  # another one, instead of it
+        assert alive() == before - 2  # the connection and its requests
 
     gc.disable()
     try:

@@ -42,7 +42,7 @@ class Wire:
     no base that is not. Its heads have the rules of `asgi.BoundedHeads`.
 
     A request is begun once its bytes of one read are parsed: the usual one is whole then, and often
-    answered before this returns. Those that come together wait.
+    answered before `data_received` returns. Those that come together wait.
 
     Who does not read its answers is not served either: while some wait to be sent, none is begun.
     """
