@@ -75,9 +75,8 @@ class Caller:
     next of `pieces` comes: bytes, the END of the body, or that the caller is GONE; then silence."""
 
     def __init__(self, pieces: Iterator[bytes | str], peer: str | None, asked: list[str]) -> None:
-        self.client = (peer, 4242) if peer else None
+        self.peer = peer
         self.transport: Any = self
-        self.flow = self
         self.heard = b""
         self.exchange: Exchange
         self._pieces = pieces

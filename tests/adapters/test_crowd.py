@@ -16,13 +16,17 @@ class Connection:
     crowd: Crowd
     waits: bool = True
     dropped: bool = False
-    judged_at: list[float] = field(default_factory=list)
+    asked_at: list[float] = field(default_factory=list)
 
-    def drop(self) -> None:
+    def __post_init__(self) -> None:
+        self.transport: Any = self
+
+    def close(self) -> None:
         self.dropped = True
 
-    def judge(self, now: float) -> None:
-        self.judged_at.append(now)
+    def late(self, now: float) -> bool:
+        self.asked_at.append(now)
+        return self.name == "z"
 
 
 def joined(crowd: Crowd, *names: str, waits: bool = True) -> list[Connection]:
@@ -105,15 +109,16 @@ class Loop:
         call(*arguments)
 
 
-def test_every_member_is_judged_once_a_second_by_one_timer_that_ends_with_the_last_one() -> None:
+def test_who_is_late_is_closed_by_one_timer_for_all_that_ends_with_the_last_one() -> None:
     crowd, loop = Crowd(10), Loop()
-    members = joined(crowd, *"abc")
+    members = joined(crowd, *"abz")
     crowd.answered(members[1])
     for _ in members:
         crowd.keep_watch(loop)  # type: ignore[arg-type]  # as much of one as is needed
     loop.turn()
     loop.turn()
-    assert [each.judged_at for each in members] == [[101.0, 102.0]] * 3
+    assert [each.asked_at for each in members] == [[101.0, 102.0]] * 3
+    assert dropped(members) == "z"
     for each in members:
         crowd.leave(each)
     loop.turn()

@@ -33,6 +33,9 @@ class Edge:
     def answer(self, exchange: Exchange) -> None:
         exchange.answer(Response(200, ((b"content-length", b"2"),), b"ok"))
 
+    def break_off(self) -> None:
+        """Nobody waits."""
+
 
 OPTIONS: dict[str, Any] = {}
 

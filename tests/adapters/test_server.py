@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.adapters.http import supervisor
-from gateway.adapters.http.heads import BoundedHeads
+from gateway.adapters.http.asgi import BoundedHeads
 from gateway.adapters.http.listening import bind
 from gateway.adapters.http.server import Parts, uvicorn_server
 from gateway.adapters.http.wire import Wire
@@ -29,7 +29,7 @@ def test_requests_are_parsed_by_the_strict_parser_with_bounded_heads() -> None:
 
 
 def test_an_edge_is_served_below_asgi_with_the_same_bounds() -> None:
-    edge: Any = object()
+    edge: Any = SimpleNamespace(break_off=lambda: None)
     settings = ServerSettings.model_validate({"body_deadline": "3s"})
     protocol: Any = uvicorn_server(None, settings, edge=edge).config.http
     assert (protocol.func, protocol.keywords["edge"]) == (Wire, edge)

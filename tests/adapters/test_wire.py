@@ -2,13 +2,15 @@
 
 import asyncio
 import gc
-import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.adapters.http.exchange import Disconnected, Exchange
+from gateway.adapters.http.heads import REFUSAL
+from gateway.adapters.http.parsing import Requests
 from gateway.adapters.http.responses import Response
 from gateway.adapters.http.server import uvicorn_server
 from gateway.adapters.http.wire import Wire
@@ -41,6 +43,7 @@ class Transport:
         self.closing = True
 
     def pause_reading(self) -> None:
+        assert not self.closing, "paused behind the last answer"
         self.reading = False
 
     def resume_reading(self) -> None:
@@ -110,14 +113,23 @@ class Rig:
 
     def __init__(self) -> None:
         self.edge = Edge()
+        self.use(asgi)
+
+    def use(self, checks: Any) -> None:
+        """An ASGI app for the health checks."""
         edge: Any = self.edge
-        self.server = uvicorn_server(asgi, ServerSettings(), edge=edge)
+        self.server = uvicorn_server(checks, ServerSettings(), edge=edge)
         self.server.config.load()
         self.state = self.server.server_state
         make: Any = self.server.config.http_protocol_class
         self.wire: Wire = make(config=self.server.config, server_state=self.state, app_state={})
         self.transport: Any = Transport()
         self.wire.connection_made(self.transport)
+
+    @property
+    def cycle(self) -> Exchange:
+        assert self.wire.cycle is not None
+        return self.wire.cycle
 
     @property
     def answers(self) -> list[str]:
@@ -202,11 +214,58 @@ def test_nothing_behind_a_refusal_is_begun_nor_a_health_check_answered() -> None
     run(main)
 
 
-def test_nothing_before_a_malformed_request_of_the_same_read_is_begun() -> None:
+@pytest.mark.parametrize("path", ["/now", "/livez"])
+def test_nothing_before_a_malformed_request_of_the_same_read_is_begun(path: str) -> None:
     async def main(rig: Rig) -> None:
-        rig.wire.data_received(request("/now") + b"nonsense\r\n\r\n")
+        rig.wire.data_received(request(path) + b"nonsense\r\n\r\n")
+        await settled(rig)
         assert (rig.edge.begun, rig.transport.closing) == ([], True)
-        assert rig.answers[0].startswith("400")
+        assert rig.transport.written == (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            b"content-length: 30\r\nconnection: close\r\n\r\nInvalid HTTP request received."
+        )
+
+    run(main)
+
+
+def test_what_wants_another_protocol_is_answered_in_this_one() -> None:
+    async def main(rig: Rig) -> None:
+        lines = ("Connection: Upgrade", "Upgrade: websocket")
+        rig.wire.data_received(request("/read", *lines, body=b"frames"))
+        await settled(rig)
+        rig.wire.data_received(request("/now"))
+        assert (rig.edge.bodies, rig.answers) == ([b""], ["200 ok", "200 ok"])
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/asked?a=%20b", "/asked", b"a=%20b"),
+        (b"/a%73ked", "/asked", b""),
+        (b"http://here/asked?", "/asked", b""),
+        (b"/asked#part", "/asked", b""),
+    ],
+)
+def test_a_target_is_a_decoded_path_and_a_raw_query(target: bytes, path: str, query: bytes) -> None:
+    async def main(rig: Rig) -> None:
+        for at in range(1, len(target)):
+            data = b"POST %b HTTP/1.1\r\ncontent-length: 0\r\n\r\n" % target
+            rig.wire.data_received(data[: 5 + at])
+            rig.wire.data_received(data[5 + at :])
+            exchange = rig.edge.asked[-1]
+            assert (exchange.method, exchange.path, exchange.query) == ("POST", path, query)
+            rig.edge.tell()
+
+    run(main)
+
+
+@pytest.mark.parametrize("target", [b"http://here", b"here:80", b"/\xff", b"/a b"])
+def test_a_target_without_a_path_is_malformed(target: bytes) -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(b"POST %b HTTP/1.1\r\ncontent-length: 0\r\n\r\n" % target)
+        assert (rig.edge.begun, rig.answers[0][:3], rig.transport.closing) == ([], "400", True)
 
     run(main)
 
@@ -236,6 +295,45 @@ def test_who_does_not_read_its_answers_is_not_served_until_it_does() -> None:
     run(main)
 
 
+def test_a_body_that_nobody_wants_stops_no_connection() -> None:
+    async def main(rig: Rig) -> None:
+        data = request("/livez", body=b"x" * 3 * BIG)
+        rig.wire.data_received(data[:BIG])
+        assert not rig.transport.reading
+        await settled(rig)
+        rig.wire.data_received(data[BIG : 2 * BIG])
+        assert rig.transport.reading
+        rig.wire.data_received(data[2 * BIG :])
+        assert rig.cycle.waiting < BIG  # what came before the answer
+        rig.wire.data_received(request("/now"))
+        assert (rig.answers, rig.transport.reading) == (["200 live", "200 ok"], True)
+
+    run(main)
+
+
+@pytest.mark.parametrize("sent", ["nothing", "half", "error", "cancelled"])
+def test_a_health_check_that_fails_is_answered_and_ends_its_connection(sent: str) -> None:
+    async def fails(_: Any, receive: Any, send: Any) -> None:
+        assert await receive() == {"type": "http.request", "body": b"", "more_body": False}
+        if sent == "half":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        if sent == "error":
+            raise ValueError("secret")
+        if sent == "cancelled":
+            raise asyncio.CancelledError
+
+    async def main(rig: Rig) -> None:
+        rig.use(fails)
+        with capture_logs() as lines:
+            rig.wire.data_received(request("/readyz") + request("/now"))
+            await settled(rig)
+        assert (rig.answers, rig.edge.begun, rig.transport.closing) == (["500 rror"], [], True)
+        assert [line["event"] for line in lines] == ["request.failed"]
+        assert "secret" not in str(lines)
+
+    run(main)
+
+
 def test_a_body_is_read_as_it_is_asked_for_and_no_faster() -> None:
     async def main(rig: Rig) -> None:
         data = request("/read", body=b"x" * 3 * BIG)
@@ -256,7 +354,7 @@ def test_what_comes_behind_a_chunked_body_is_no_header_and_is_not_kept() -> None
             b"POST /read HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
         )
         rig.wire.data_received(b"x-forwarded-for: 10.0.0.1\r\n" * 100)
-        assert rig.wire.headers == [(b"transfer-encoding", b"chunked")]
+        assert rig.wire.requests.headers == [(b"transfer-encoding", b"chunked")]
         rig.wire.data_received(b"\r\n")
         await settled(rig)
         assert (rig.edge.bodies, rig.answers) == ([b"ab"], ["200 ok"])
@@ -348,41 +446,97 @@ def test_a_request_that_came_in_the_last_moment_is_answered_when_the_server_brea
     run(main)
 
 
-def test_an_idle_connection_is_closed_after_five_seconds_and_one_that_is_answered_is_not() -> None:
+def test_what_follows_a_last_request_does_not_take_its_answer() -> None:
     async def main(rig: Rig) -> None:
-        now = rig.wire.loop.time()
-        rig.wire.data_received(request("/later"))
-        rig.wire.judge(now + 1000)
-        rig.edge.told.set()
-        await settled(rig)
-        rig.wire.judge(now + 4.9)
-        assert not rig.transport.closing
-        rig.wire.judge(rig.wire.loop.time() + 5)
-        assert rig.transport.closing
+        rig.wire.data_received(request("/now", "Connection: close") + request("/now"))
+        assert (rig.answers, rig.transport.closing) == (["200 ok"], True)
 
     run(main)
 
 
-def test_a_head_that_is_late_ends_its_connection_though_another_one_was_answered() -> None:
+def test_a_head_that_never_ends_is_refused_once() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(b"POST /now HTTP/1.1\r\n")
+        for _ in range(8):
+            rig.wire.data_received(b"a: " + b"b" * 8000)
+        assert not rig.transport.written
+        for _ in range(2):
+            rig.wire.data_received(b"b" * 2000)
+        assert (rig.transport.written, rig.transport.closing) == (REFUSAL, True)
+
+    run(main)
+
+
+def test_an_exchange_knows_who_calls() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(request("/now"))
+        assert rig.cycle.peer == "192.0.2.9"
+
+    run(main)
+
+
+def test_a_connection_keeps_us_waiting_until_its_request_is_whole_and_after_the_answer() -> None:
+    async def main(rig: Rig) -> None:
+        data = request("/later", body=b"{}")
+        waits = [rig.wire.waits]
+        for piece in (data[:-1], data[-1:]):
+            rig.wire.data_received(piece)
+            waits.append(rig.wire.waits)
+        rig.edge.tell()
+        await settled(rig)
+        assert [*waits, rig.wire.waits] == [True, True, False, True]
+
+    run(main)
+
+
+def test_of_all_connections_one_that_had_an_answer_gives_way_last() -> None:
+    async def main(rig: Rig) -> None:
+        rig.wire.data_received(request("/now"))
+        crowd = rig.wire._crowd
+        crowd.most = 2
+        other: Any = Rig().wire
+        crowd.join(other)
+        crowd.join(rig.server)  # type: ignore[arg-type]  # anybody
+        assert (other.transport.closing, rig.transport.closing) == (True, False)
+        crowd.leave(rig.server)  # type: ignore[arg-type]
+
+    run(main)
+
+
+def test_an_idle_connection_is_late_after_five_seconds_and_one_that_is_answered_is_not() -> None:
+    async def main(rig: Rig) -> None:
+        now = rig.wire.loop.time()
+        rig.wire.data_received(request("/later"))
+        assert not rig.wire.late(now + 1000)
+        rig.wire.head._clock = lambda: now + 100
+        rig.edge.told.set()
+        await settled(rig)
+        assert (rig.wire.late(now + 104.9), rig.wire.late(now + 105)) == (False, True)
+
+    run(main)
+
+
+def test_a_head_that_is_late_makes_its_connection_late_though_another_one_was_answered() -> None:
     async def main(rig: Rig) -> None:
         rig.wire.data_received(request("/now") + b"POST /half")
         now = rig.wire.loop.time()
-        rig.wire.judge(now + 9.9)
-        assert not rig.transport.closing
-        rig.wire.judge(now + 10)
-        assert rig.transport.closing
+        assert not rig.wire.late(now + 9.9)
+        assert rig.wire.late(now + 10)
 
     run(main)
 
 
 def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
+    def alive() -> int:
+        return sum(isinstance(each, Wire | Requests | Exchange) for each in gc.get_objects())
+
     async def main(rig: Rig) -> None:
-        rig.wire.data_received(request("/no"))
+        rig.wire.data_received(request("/no") + request("/now"))
         rig.wire.connection_lost(None)
-        gone = weakref.ref(rig.wire)
         other = Rig()
+        before = alive()
         rig.wire, rig.transport = other.wire, other.transport
-        assert gone() is None
+        assert alive() == before - 2  # the connection and its requests
 
     gc.disable()
     try:

@@ -16,15 +16,16 @@ OWN_FILES: Final = 128  # for Redis, the spool, logs, the admin side, what is be
 
 
 class Member(Protocol):
+    """A connection."""
+
+    transport: asyncio.Transport
+
     @property
     def waits(self) -> bool:
         """Whether we wait for the caller: for a request, or for the rest of one."""
 
-    def drop(self) -> None:
-        """Closes the connection, without an answer."""
-
-    def judge(self, now: float) -> None:
-        """Closes it, if it has kept us waiting for too long. `now`: of the event loop's clock."""
+    def late(self, now: float) -> bool:
+        """Whether it has kept us waiting for too long. `now`: of the event loop's clock."""
 
 
 class Crowd:
@@ -70,8 +71,8 @@ class Crowd:
         self._answered.pop(member, None)
 
     def keep_watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Judges every member once a second, while there are any: a timer for each would be set and
-        cancelled with each connection, and with each request on it."""
+        """Closes who is late, as it finds once a second, while there are any: a timer for each would be
+        set and cancelled with each connection, and with each request on it."""
         if not self._watched:
             self._watched = True
             loop.call_later(LOOK_SECONDS, self._look, loop)
@@ -79,7 +80,8 @@ class Crowd:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for member in (*self._new, *self._answered):
-            member.judge(now)
+            if member.late(now):
+                member.transport.close()
         self._watched = False
         if len(self):
             self.keep_watch(loop)
@@ -89,7 +91,7 @@ class Crowd:
         if member is None:  # all of them are being answered, which ends by itself
             return
         self.leave(member)
-        member.drop()
+        member.transport.close()
         if (left_out := self._lines.take()) is not None:
             logger().warning("connections.full", most=self.most, left_out=left_out or None)
 

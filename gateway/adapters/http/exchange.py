@@ -18,11 +18,13 @@ class Disconnected(Exception):  # noqa: N818 - an outcome
 
 
 class Connection(Protocol):
-    """What an exchange needs of the connection that it came on. `client`: who is at its other end."""
+    """What an exchange needs of the connection that it came on. `peer`: the address of who calls."""
 
-    client: tuple[str, int] | None
+    peer: str | None
     transport: asyncio.Transport
-    flow: Any
+
+    def resume_reading(self) -> None:
+        """More of the body is wanted."""
 
     def answered(self) -> None:
         """The answer has been written."""
@@ -83,8 +85,7 @@ class Exchange:
 
     @property
     def peer(self) -> str | None:
-        client = self._connection.client
-        return client[0] if client else None
+        return self._connection.peer
 
     def whole(self) -> bytes | None:
         """The body, if all of it is here. None: `piece` by `piece`."""
@@ -100,7 +101,7 @@ class Exchange:
         self._asks = False
         while not self._gone and self.more_body and not self._pieces:
             self._come = asyncio.Event()
-            self._connection.flow.resume_reading()
+            self._connection.resume_reading()
             await self._come.wait()
         if self._gone:
             raise Disconnected

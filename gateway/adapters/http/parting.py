@@ -15,6 +15,8 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.server import ServerState
 
+from gateway.adapters.http.heads import is_open
+
 TICK_SECONDS: Final = 0.02
 FRESH_SECONDS: Final = 2.0
 """How long a connection that has sent nothing yet is waited for: its request may be on the way."""
@@ -32,11 +34,11 @@ class Phase(Enum):
 
 
 def phase_of(connection: Any) -> Phase:
-    if connection.cycle is not None and not connection.cycle.response_complete:
+    if is_open(connection.cycle):
         return Phase.OPEN
-    if connection.fresh:
+    if connection.head.fresh:
         return Phase.FRESH
-    return Phase.ARRIVING if connection.in_head else Phase.IDLE
+    return Phase.ARRIVING if connection.head.unfinished else Phase.IDLE
 
 
 class State(ServerState):

@@ -1,7 +1,8 @@
 """Runs the edge under uvicorn, with the admin app beside it on its own port.
 
-httptools is pinned (`heads.py` builds on it): h11 accepts requests that smuggle (two lengths, bare line
-feeds). uvicorn's own proxy handling is off: it believes X-Forwarded-For from the wrong end.
+httptools is pinned (`parsing.py` and `asgi.py` build on it): h11 accepts requests that smuggle (two
+lengths, bare line feeds). uvicorn's own proxy handling is off: it believes X-Forwarded-For from the
+wrong end.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ import uvicorn
 from redis.asyncio import Redis
 
 from gateway.adapters.http.admin import admin_app
+from gateway.adapters.http.asgi import BoundedHeads
 from gateway.adapters.http.crowd import Crowd
 from gateway.adapters.http.edge import Deployment, Edge
-from gateway.adapters.http.heads import BoundedHeads
 from gateway.adapters.http.health import Readiness, health_app
 from gateway.adapters.http.lasting import Lasting
 from gateway.adapters.http.leaving import Leaving, listen_as_child, listen_for
