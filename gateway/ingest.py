@@ -113,14 +113,18 @@ class Ingest:
 
     def _heard(self, asked: Asked, answers: Sequence[Acceptance] | Exception) -> Ending | Awaited:
         """Never raises: others hear of the same call. A bug is raised where this is awaited."""
+        if isinstance(answers, Exception):
+            return self._instead(asked, answers)
         try:
-            if not isinstance(answers, Exception):
-                return asked.answered(answers)
-            if asked.source.spool and isinstance(answers, ABSENT):
-                return self.seen_through(self._keep_since(asked.verified, asked.source, asked.since))
-            return self.seen_through(_raising(answers))
+            return asked.answered(answers)
         except Exception as error:
-            return self.seen_through(_raising(error))
+            return self._instead(asked, error)
+
+    async def _instead(self, asked: Asked, error: Exception) -> Ending:
+        """How a request ends that the ledger did not answer, or whose answer we cannot make."""
+        if asked.source.spool and isinstance(error, ABSENT):
+            return await self.seen_through(self._keep_since(asked.verified, asked.source, asked.since))
+        return await self.seen_through(_raising(error))
 
     def _met(self, request: InboundRequest, source: Source) -> _Way:
         if source.handshakes and (found := self._handshake(Fields(request), source, UNPROVEN)):

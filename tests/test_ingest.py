@@ -22,7 +22,7 @@ from gateway.core.template import Reference, compile_template
 from gateway.deadlines import TICK_SECONDS
 from gateway.endings import Ending
 from gateway.ingest import Ingest
-from gateway.ports import Ledger, Quota, Unavailable
+from gateway.ports import Ledger, Quota, Told, Unavailable
 from tests import leaping
 
 TOKEN = TokenScheme((Reference("header", "x-token"),))
@@ -222,42 +222,51 @@ def test_waits_for_a_silent_port_no_longer_than_the_deadline(port: str) -> None:
 
 
 SPOOLING = replace(LIMITED, spool=True)
+UNLIMITED = replace(SOURCE, spool=True)
+either = pytest.mark.parametrize("source", [SPOOLING, UNLIMITED], ids=["limited", "unlimited"])
 
 
-def test_what_the_ledger_cannot_take_is_kept_where_the_source_spools() -> None:
+@either
+def test_what_the_ledger_cannot_take_is_kept_where_the_source_spools(source: Source) -> None:
     ports = Ports(fault=True)
-    ending = receive(ports, a_request(), SPOOLING)
+    ending = receive(ports, a_request(), source)
     assert (ending.outcome, ending.acceptance, ending.key_index) == (Outcome.SPOOLED, None, 0)
     assert ending.event
     ledger, spool = (f"{port} push archive,count" for port in ("ledger", "spool"))
-    assert ports.asked == ["quota", "route", ledger, "route", spool]
+    quota = ["quota"] if source.rate_limit else []
+    assert ports.asked == [*quota, "route", ledger, "route", spool]
     assert ports.noted == [False]
 
 
-@pytest.mark.parametrize("port", ["quota", "ledger"])
-def test_what_a_silent_port_holds_up_is_kept_too(port: str) -> None:
-    assert receive(Ports(hang=port), a_request(), SPOOLING, 0.05).outcome is Outcome.SPOOLED
+@pytest.mark.parametrize(
+    ("port", "source"), [("quota", SPOOLING), ("ledger", SPOOLING), ("ledger", UNLIMITED)]
+)
+def test_what_a_silent_port_holds_up_is_kept_too(port: str, source: Source) -> None:
+    assert receive(Ports(hang=port), a_request(), source, 0.05).outcome is Outcome.SPOOLED
 
 
-def test_while_the_ledger_is_known_to_be_away_the_spool_is_asked_first() -> None:
+@either
+def test_while_the_ledger_is_known_to_be_away_the_spool_is_asked_first(source: Source) -> None:
     ports = Ports(away=True)
-    assert receive(ports, a_request(), SPOOLING).outcome is Outcome.SPOOLED
+    assert receive(ports, a_request(), source).outcome is Outcome.SPOOLED
     assert ports.asked == ["route", "spool push archive,count"]
     full = Ports(away=True, disk=False)
-    assert receive(full, a_request(), SPOOLING).outcome is Outcome.ACCEPTED
+    assert receive(full, a_request(), source).outcome is Outcome.ACCEPTED
 
 
-def test_while_the_ledger_answers_the_spool_is_asked_nothing() -> None:
+@either
+def test_while_the_ledger_answers_the_spool_is_asked_nothing(source: Source) -> None:
     ports = Ports()
-    assert receive(ports, a_request(), SPOOLING).outcome is Outcome.ACCEPTED
-    assert ports.asked == ["quota", "route", "ledger push archive,count"]
+    assert receive(ports, a_request(), source).outcome is Outcome.ACCEPTED
+    assert ports.asked[-2:] == ["route", "ledger push archive,count"]
     assert ports.noted == []
 
 
-def test_a_disk_that_takes_nothing_or_hangs_is_a_503_in_time() -> None:
-    assert receive(Ports(fault=True, disk=False), a_request(), SPOOLING) == Ending(Outcome.UNAVAILABLE)
+@either
+def test_a_disk_that_takes_nothing_or_hangs_is_a_503_in_time(source: Source) -> None:
+    assert receive(Ports(fault=True, disk=False), a_request(), source) == Ending(Outcome.UNAVAILABLE)
     hung = Ports(away=True, hang="spool")
-    ending, seconds = timed(hung, a_request(), SPOOLING, 0.25)
+    ending, seconds = timed(hung, a_request(), source, 0.25)
     assert ending == SILENT
     assert seconds <= 0.25 + 0.1 + 2 * TICK_SECONDS
 
@@ -453,3 +462,28 @@ def test_a_verified_body_is_never_refused_for_what_it_is(body: Callable[[], byte
     assert ending.outcome in (Outcome.ACCEPTED, Outcome.IGNORED)
     assert ending.event
     assert ending.event.body == body()
+
+
+class Later(Ports):
+    """A ledger that is asked, and answers when it is told to."""
+
+    def ask(self, arrivals: Sequence[Arrival], source: Source, seconds: float, told: Told) -> None:
+        self.told = told
+
+
+@pytest.mark.parametrize("answers", [[Acceptance.ACCEPTED], Unavailable(), OSError("a bug")])
+def test_an_answer_that_nobody_waits_for_any_more_disturbs_nobody(answers: Any) -> None:
+    """Others hear of the same call."""
+    ports = Later()
+    ports_of = (ports, ports, ports.route, Fetched(ports), ports, ports, ports)
+    ingest = Ingest(*ports_of, spool=Disk(ports))
+
+    async def main() -> None:
+        task = asyncio.create_task(ingest.receive(a_request(), UNLIMITED))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        ports.told(answers)
+
+    asyncio.run(main())

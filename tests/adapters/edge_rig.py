@@ -104,6 +104,7 @@ class Caller:
 
     def close(self) -> None:
         self._closed = True
+        self.over.set()
 
     def answered(self) -> None:
         """As a connection hears it."""

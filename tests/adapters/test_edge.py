@@ -230,6 +230,13 @@ def test_a_bug_behind_the_ledger_is_a_500_and_tells_nothing() -> None:
     assert (answer.status, answer.body) == (500, b'{"error":"internal error"}')
 
 
+def test_a_bug_in_the_answer_itself_ends_the_connection_and_reaches_nobody_else() -> None:
+    odd: Any = ((b"no", "text"),)
+    rig = Rig([replace(SHOP, acknowledgement=Reply(200, headers=odd))])
+    assert rig.call(RIGHT) == Sent()
+    assert [line["event"] for line in rig.lines] == ["request.failed"]
+
+
 def test_answers_with_what_the_source_wants() -> None:
     reply = Reply(202, b"[accepted]", "text/x-odd")
     answer = Rig([replace(SHOP, acknowledgement=reply)]).call(RIGHT)
