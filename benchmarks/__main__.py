@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks import drain, flat, ingest, latency, memory, reject, report, server, start
+from benchmarks import drain, flat, ingest, latency, memory, reject, report, scale, server, start
 from benchmarks.harness import Bench, Options, say
 from benchmarks.plot import picture
 from benchmarks.report import Table
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Bench], list[Table]]] = {
     "memory": memory.run,
     "reject": reject.run,
     "start": start.run,
+    "scale": scale.run,
 }
 
 

@@ -1,9 +1,15 @@
-"""Flat cost: what ingest, claim, a listing and a scrape cost at a small and at a large backlog."""
+"""Flat cost: what ingest, claim, a listing and a scrape cost at a small and at a large backlog.
+
+A server each, side by side: a machine changes its pace within a minute by more than what is looked
+for.
+"""
 
 import statistics
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from benchmarks import backlog
@@ -12,90 +18,132 @@ from benchmarks.load import Plan
 from benchmarks.peers.hookline import PATH, SOURCE, Hookline
 from benchmarks.processes import listening
 from benchmarks.report import Row, Table
+from benchmarks.server import Server, running
 from gateway.adapters.ledger import calls
 from gateway.adapters.ledger.reader import Reader
 from gateway.adapters.ledger.scripts import run as run_script
 
 SMALL = 1000
 BODY = b'{"zen":"Keep it logically awesome."}'  # small: what counts here is how many there are
-BATCHES = 100
+SLICES = 8  # of the scripts' measure, for each round of the others
+BATCHES = 25
 AT_ONCE = 16
 LISTED = 50
 READS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """So many pending events on a server, and the deployment that they are of."""
+
+    size: int
+    store: Server
+    deployment: Hookline
+
+    @property
+    def name(self) -> str:
+        return f"{self.size:,} pending"
+
+    def renew(self) -> None:
+        """What a measure has added to a small one is much of it."""
+        if self.size <= SMALL:
+            self.store.clear()
+            backlog.fill(self.store, self.deployment, self.size, BODY)
+
+
 def run(bench: Bench) -> list[Table]:
     """The same measures at 1,000 pending events and at as many as the options say."""
     bench.store.clear()
-    deployment = Hookline(bench.place("flat"), bench.store.url).write()
-    rows, held = [], 0
-    for size in (SMALL, bench.options.pending):
-        say(f"flat: a backlog of {size:,}")
-        backlog.fill(bench.store, deployment, max(0, size - held), BODY)
-        _settle(bench)
-        rows.append(measure(bench, deployment, size))
-        held = int(bench.store.client.zcard(f"hookline:pending:{SOURCE}"))
-        say(f"flat: {rows[-1]}")
-    ratios = tuple(column for column in rows[0].figures if column != "MB")
-    return [Table("flat cost, by pending events", rows, f"{SMALL:,} pending", ratios)]
+    place = bench.place("flat large")
+    with ExitStack() as stack:
+        large = stack.enter_context(running(place))
+        both = [
+            Backlog(SMALL, bench.store, Hookline(bench.place("flat"), bench.store.url).write()),
+            Backlog(bench.options.pending, large, Hookline(place, large.url).write()),
+        ]
+        _fill(both[1])
+        by_name = {each.name: each for each in both}
+        more = replace(bench, options=replace(bench.options, rounds=SLICES * bench.options.rounds))
+        found = [
+            more.interleave("flat cost: scripts", list(by_name), lambda name: scripts(by_name[name])),
+            bench.interleave(
+                "flat cost: ingest and reads", list(by_name), lambda name: ingest(bench, by_name[name])
+            ),
+        ]
+    return [replace(table, baseline=both[0].name, ratios=_costs(table)) for table in found]
 
 
-def _settle(bench: Bench) -> None:
-    """Until the server has rewritten the file that filling has made long: it copies memory then."""
-    while bench.store.client.info("persistence")["aof_rewrite_in_progress"]:
+def _costs(table: Table) -> tuple[str, ...]:
+    return tuple(column for column in table.rows[0].figures if column != "MB")
+
+
+def _fill(large: Backlog) -> None:
+    """And until the server has rewritten the file that this has made long: it copies memory then."""
+    say(f"flat: a backlog of {large.size:,}")
+    backlog.fill(large.store, large.deployment, large.size, BODY)
+    while large.store.client.info("persistence")["aof_rewrite_in_progress"]:
         time.sleep(0.2)
 
 
-def measure(bench: Bench, deployment: Hookline, size: int) -> Row:
-    """Scripts by the server's own clock for one event, reads by ours. What is added here is claimed."""
-    store = bench.store
-    source = backlog.source_of(deployment)
+def scripts(of: Backlog) -> Row:
+    """Microseconds by the server's own clock, for one event. What is added here is claimed."""
+    of.renew()
+    source = backlog.source_of(of.deployment)
     arriving = backlog.events(BODY)
 
     def accept() -> None:
         batch = [(each, source, ("read",)) for each in islice(arriving, AT_ONCE)]
-        run_script(store.client, backlog.KEYS, calls.accept(batch, backlog.LOOK_MS))
+        run_script(of.store.client, backlog.KEYS, calls.accept(batch, backlog.LOOK_MS))
 
     def claim() -> None:
         queues = [(source.queue, AT_ONCE)]
         call = calls.claim(lease_ms=30_000, worker="bench", keep_books=True, queues=queues)
-        run_script(store.client, backlog.KEYS, call)
+        run_script(of.store.client, backlog.KEYS, call)
 
     def sweep() -> None:
-        run_script(store.client, backlog.KEYS, calls.sweep([SOURCE]))
+        run_script(of.store.client, backlog.KEYS, calls.sweep([SOURCE]))
 
     figures = {
-        "accept µs": _script(bench, accept) / AT_ONCE,
-        "claim µs": _script(bench, claim) / AT_ONCE,
-        "sweep µs": _script(bench, sweep),
-        "list ms": _median_ms(lambda: _list(bench)),
+        "accept µs": _script(of.store, accept) / AT_ONCE,
+        "claim µs": _script(of.store, claim) / AT_ONCE,
+        "sweep µs": _script(of.store, sweep),
+        "MB": of.store.used_memory() / 2**20,
     }
-    plan = Plan(deployment.port, PATH, bench.options.connections, bench.options.seconds)
+    return Row(of.name, figures)
+
+
+def _script(store: Server, call: Callable[[], None]) -> float:
+    """Microseconds that the server spends in one call, the mean of many."""
+    call()
+    store.reset_statistics()
+    for _ in range(BATCHES):
+        call()
+    return store.script_microseconds() / BATCHES
+
+
+def ingest(bench: Bench, of: Backlog) -> Row:
+    """A gateway under the closed loop, and what a listing and a scrape take before."""
+    of.renew()
+    options, deployment = bench.options, of.deployment
+    plan = Plan(deployment.port, PATH, options.connections, options.seconds)
     with listening(
         deployment.serve(), deployment.port, deployment.log, deployment.environment
     ) as process:
-        figures["scrape ms"] = _median_ms(lambda: _scrape(deployment))
-        Plan(deployment.port, PATH, bench.options.connections, bench.options.warmup).run()
-        with metered(process.pid, store) as used:
+        reads = {
+            "list ms": _median_ms(lambda: _list(of.store)),
+            "scrape ms": _median_ms(lambda: _scrape(deployment)),
+        }
+        replace(plan, seconds=options.warmup).run()
+        with metered(process.pid, of.store) as used:
             load = plan.run()
-    figures |= {"req/s": load.accepted / load.seconds}
+    figures = {"req/s": load.accepted / load.seconds}
     figures |= dict(zip(("CPU µs", "redis µs"), used.microseconds(load.accepted), strict=True))
-    figures["MB"] = store.used_memory() / 2**20
-    return Row(f"{size:,} pending", figures)
+    return Row(of.name, figures | reads)
 
 
-def _script(bench: Bench, call: Callable[[], None]) -> float:
-    """Microseconds that the server spends in one call, the mean of many."""
-    call()
-    bench.store.reset_statistics()
-    for _ in range(BATCHES):
-        call()
-    return bench.store.script_microseconds() / BATCHES
-
-
-def _list(bench: Bench) -> None:
+def _list(store: Server) -> None:
     """What `hookline events list` reads; the command's own start is `start`'s to measure."""
-    reader = Reader(bench.store.client, backlog.KEYS)
+    reader = Reader(store.client, backlog.KEYS)
     assert len(list(islice(reader.received([SOURCE], newest_first=True), LISTED))) == LISTED
 
 

@@ -90,6 +90,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(processes[member][1] for member in tree) / _TICKS_PER_SECOND
 
 
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that run; none where /proc is not."""
+    processes = dict(_stat(path) for path in Path("/proc").glob("[0-9]*/stat"))
+    return [child for child, (parent, _) in processes.items() if parent == pid]
+
+
 def _stat(path: Path) -> tuple[int, tuple[int, int]]:
     """A pid, its parent's, and the ticks it used, with those of children it has waited for."""
     try:

@@ -11,7 +11,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import backlog, drain, flat, latency, memory, peers, push, reject, server, start
+from benchmarks import (
+    backlog,
+    drain,
+    flat,
+    latency,
+    memory,
+    peers,
+    push,
+    reject,
+    scale,
+    server,
+    share,
+    start,
+)
 from benchmarks.__main__ import PARTS, parse
 from benchmarks.generator import generate
 from benchmarks.harness import Bench, Options
@@ -213,10 +226,44 @@ def test_latency_is_known_of_every_webhook(bench: Bench) -> None:
 
 
 def test_costs_are_measured_at_two_backlogs(bench: Bench) -> None:
-    small, large = _sound(flat.run(bench))
+    tables = flat.run(bench)
 
-    assert small.keys() == large.keys()
-    assert min(large["accept µs"], large["claim µs"], large["list ms"], large["scrape ms"]) > 0
+    assert [len(table.rows) for table in tables] == [2, 2]
+    figures = _sound(tables)
+    assert min(value for each in figures for value in each.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("made", "group", "said"),
+    [
+        ("cgroup.controllers", "", {"cpu.max": "4000 20000"}),
+        ("cpu/", "cpu", {"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "4000"}),
+    ],
+)
+def test_a_process_is_held_to_its_share_in_either_kind_of_control_group(
+    tmp_path: Path, made: str, group: str, said: dict[str, str]
+) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / made).touch()
+    found: dict[str, str] = {}
+
+    with share.held(4711, "one", 0.2, tmp_path):
+        (place,) = (tmp_path / group).glob("hookline-bench-*")
+        for file in place.iterdir():  # those of the kernel are no obstacle to removing a group
+            found[file.name] = file.read_text()
+            file.unlink()
+
+    assert found == {**said, "cgroup.procs": "4711"}
+    assert not place.exists()
+
+
+def test_without_control_groups_the_sum_of_processes_is_left_out_with_a_word(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(share, "ROOT", bench.directory)
+
+    assert scale.run(bench) == []
+    assert "scale is left out: only root may make control groups" in capsys.readouterr().err
 
 
 def test_memory_of_an_event_is_broken_down_by_kind_of_key(bench: Bench) -> None:
