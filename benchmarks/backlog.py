@@ -1,5 +1,6 @@
 """A backlog made quickly: events put in by the gateway's own `accept`, without a gateway."""
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from itertools import islice
@@ -42,7 +43,7 @@ def events(body: bytes) -> Iterator[Event]:
     while True:
         number += 1
         given = f"{run_id}{number:012x}"
-        proof = event_id(SOURCE, "signed", given.encode()).removeprefix("evt_")
+        proof = hashlib.blake2b(given.encode(), digest_size=16).digest()
         identity = event_id(SOURCE, "id", given.encode())
         headers = (*HEADERS, (b"x-github-delivery", given.encode()))
         yield Event(identity, SOURCE, "push", given, headers, body, 0.0, proof)

@@ -21,7 +21,7 @@ def missing() -> str:
 
 @contextmanager
 def held(pid: int, name: str, share: float, root: Path = ROOT) -> Iterator[None]:
-    """All threads of the process get at most `share` of one core together. It shall end in the block."""
+    """The process gets at most `share` of one core, its threads together. It shall end in the block."""
     home, unified = _home(root)
     group = home / f"hookline-bench-{os.getpid()}-{name}"
     group.mkdir()

@@ -19,8 +19,8 @@ DELIVERY: Final = re.compile(r"dlv_([a-z2-7]{26})-([1-9][0-9]{0,8})")
 class Event:
     """One verified webhook. `received_at` in Unix seconds by the gateway's clock.
 
-    `proof` names the signed content ("" where the provider's id is signed itself): an event with
-    another id and the same proof is a repeat of the first.
+    `proof`: 16 bytes that name the signed content (none where the provider's id is signed itself): an
+    event with another id and the same proof is a repeat of the first.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Event:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     received_at: float
-    proof: str = ""
+    proof: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

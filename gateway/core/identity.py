@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.core.event import EVENT_PREFIX, Event, base32, event_id
+from gateway.core.event import Event, event_id
 from gateway.core.fields import Fields
 from gateway.core.json_slices import slices
 from gateway.core.template import Template, first
@@ -75,12 +75,12 @@ def _event(
         headers=verified.request.headers.raw,
         body=body,
         received_at=verified.request.received_at,
-        proof=_proof(source, type_, verified.signed, body) if unproven else "",
+        proof=_proof(source, type_, verified.signed, body) if unproven else b"",
     )
 
 
-def _proof(source: str, type_: bytes, signed: Iterable[bytes], body: bytes) -> str:
-    """The id of what was signed, such that no two events share it.
+def _proof(source: str, type_: bytes, signed: Iterable[bytes], body: bytes) -> bytes:
+    """Names what was signed, such that no two events share it.
 
     With the type: a provider may send one body for two types (Shopify's orders/create and orders/paid).
     With the body, also where it is not signed: two webhooks of one second may carry the same token.
@@ -89,7 +89,7 @@ def _proof(source: str, type_: bytes, signed: Iterable[bytes], body: bytes) -> s
     for part in (type_, *(part for part in signed if part is not body), body):
         digest.update(b"%d:" % len(part))
         digest.update(part)
-    return EVENT_PREFIX + base32(digest.digest())
+    return digest.digest()
 
 
 def readable(text: bytes) -> str:

@@ -39,7 +39,7 @@ class MemoryLedger(Ledger):
     """
 
     events: dict[str, Kept] = field(default_factory=dict)
-    proofs: dict[str, str] = field(default_factory=dict)
+    proofs: dict[bytes, str] = field(default_factory=dict)
 
     async def accept(self, arrivals: Sequence[Arrival], source: Source) -> list[Acceptance]:
         return [self._accept(arrival, source) for arrival in arrivals]

@@ -5,6 +5,7 @@ Scripts read the server's own clock, so time passes here by moving every stored 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 
 from redis import Redis
@@ -71,12 +72,12 @@ def an_event(
         headers=((b"X-GitHub-Event", b"push"), (b"X-Odd", b"\xff\xfe")),
         body=body,
         received_at=0.0,
-        proof=a_proof(content, source) if content else "",
+        proof=a_proof(content, source) if content else b"",
     )
 
 
-def a_proof(content: str, source: str = "github") -> str:
-    return event_id(source, "signed", content.encode())
+def a_proof(content: str, source: str = "github") -> bytes:
+    return blake2b(f"{source} {content}".encode(), digest_size=16).digest()
 
 
 def a_delivery(value: str = "1", number: int = 1, source: str = "github") -> str:
@@ -199,12 +200,16 @@ class Rig:
             for letters in fields[b"e"].split()
         ]
 
-    def lives(self, key: str) -> int:
+    def lives(self, key: str | bytes) -> int:
         """Milliseconds until the key expires; -1 never, -2 no such key."""
         return int(self.raw("PTTL", key))
 
     def scan(self, pattern: str) -> list[str]:
         return sorted(key.decode() for key in self.redis.scan_iter(pattern, count=1000))
+
+    def proofs(self) -> set[bytes]:
+        """Keys that are no text."""
+        return set(self.redis.scan_iter("hookline:proof:*", count=1000))
 
     def now(self) -> int:
         seconds, micros = self.raw("TIME")
@@ -214,6 +219,7 @@ class Rig:
         """Every stored time is `ms` older from now on; what would have expired is gone."""
         self.redis.eval(PASS_TIME, 0, self.keys.prefix, self.keys.rq, ms)
 
-    def snapshot(self) -> dict[str, tuple[bytes | None, int]]:
+    def snapshot(self) -> dict[bytes, tuple[bytes | None, int]]:
         """The whole database: every key as DUMP gives it, and when it expires."""
-        return {key: (self.redis.dump(key), self.raw("PEXPIRETIME", key)) for key in self.scan("*")}
+        keys = self.redis.scan_iter(count=1000)
+        return {key: (self.redis.dump(key), self.raw("PEXPIRETIME", key)) for key in keys}

@@ -394,7 +394,7 @@ class Ledger(RuleBasedStateMachine):
                 assert self.rig.raw("PEXPIRETIME", proof) == self.rig.raw("PEXPIRETIME", record)
                 assert self.rig.raw("GET", proof).decode() == event.deliveries[0].id[4:30]
                 proofs.add(proof)
-        assert set(self.rig.scan("hookline:proof:*")) == proofs
+        assert self.rig.proofs() == proofs
 
     @invariant()
     def rq_shows_the_truth(self) -> None:

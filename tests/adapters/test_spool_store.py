@@ -59,7 +59,7 @@ events = st.builds(
     headers=headers,
     body=raw,
     received_at=st.floats(0, 4e9),
-    proof=texts,
+    proof=raw,
 )
 arrivals = st.builds(Arrival, events, st.lists(texts, max_size=3).map(tuple))
 

@@ -21,7 +21,7 @@ from tests.adapters.ledger_rig import EXHAUSTED, LEASE, Rig, a_source
 from tests.chaos.report import Report
 from tests.e2e.redis_server import RedisServer
 
-Snapshot = dict[str, tuple[bytes | None, int]]
+Snapshot = dict[bytes, tuple[bytes | None, int]]
 MOST_FAULTS: Final = 10
 
 

@@ -187,7 +187,7 @@ PROVEN = (b"signed-1",)
 UNSIGNED = replace(GITHUB, id_proven=False)
 
 
-def proof_of(found: IdentityRules, *headers: tuple[bytes, bytes], signed: tuple[bytes, ...]) -> str:
+def proof_of(found: IdentityRules, *headers: tuple[bytes, bytes], signed: tuple[bytes, ...]) -> bytes:
     incoming = request(*headers)
     proven = VerifiedRequest(incoming, Fields(incoming), 0, signed)
     return identify(proven, "x", found)[0].proof

@@ -22,8 +22,8 @@ class Keys:
     def body(self, event_id: str) -> str:
         return f"{self.prefix}:body:{event_id}"
 
-    def proof(self, proof: str) -> str:
-        return f"{self.prefix}:proof:{proof}"
+    def proof(self, proof: bytes) -> bytes:
+        return b"%b:proof:%b" % (self.prefix.encode(), proof)
 
     def attempts(self, delivery_id: str) -> str:
         return f"{self.prefix}:attempts:{delivery_id}"

@@ -49,7 +49,7 @@ def pack(arrivals: Sequence[Arrival], source: str) -> Packed:
             each.event.type,
             each.event.provider_id,
             each.event.received_at,
-            each.event.proof,
+            _text(each.event.proof),
             headers.setdefault(each.event.headers, len(headers)),
             len(each.event.body),
             each.processors,
@@ -76,7 +76,7 @@ def unpack(source: str, head: bytes, bodies: bytes, digest: bytes) -> tuple[Arri
     arrivals, at = [], 0
     for name, kind, provider_id, received_at, proof, which, size, processors, *more in found["events"]:
         body, at = bodies[at : at + size], at + size
-        event = Event(name, source, kind, provider_id, headers[which], body, received_at, proof)
+        event = Event(name, source, kind, provider_id, headers[which], body, received_at, _raw(proof))
         turns = tuple(Turn(*each) for each in (more[0] if more else ()))
         arrivals.append(Arrival(event, tuple(processors), turns))
     return tuple(arrivals)

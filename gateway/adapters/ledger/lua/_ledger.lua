@@ -14,7 +14,7 @@
 --     where it keeps an order: Ik key of its line, Il arrival number, Ib 1 when a dead one keeps its turn,
 --     Iv version (a kind and digits; only where a newer one may overtake it)
 -- PREFIX:body:EVT      headers as HTTP has them, an empty line, the body; gone after the retention
--- PREFIX:proof:PROOF   which event (the letters of its id) came with this signed content; lives as its record
+-- PREFIX:proof:PROOF   (16 bytes, no text) which event (the letters of its id) came with this signed content; lives as its record
 -- PREFIX:pending:SRC   open deliveries by when someone must look next; the blocked ones far ahead of all time
 -- PREFIX:dead:SRC      dead letters by when they died
 -- PREFIX:arrived:SRC   a stream of events by when they were received: an entry for each call that has stored some,
