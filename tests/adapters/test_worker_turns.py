@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError
 
 from gateway.adapters.ledger import scripts
-from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, Script
+from gateway.adapters.ledger.scripts import CLAIM, FINISH, RENEW, Asked, Script
 from gateway.adapters.worker import leases
 from gateway.adapters.worker.bell import Bell
 from gateway.adapters.worker.isolation import IsolatedEnd
@@ -86,6 +86,30 @@ def test_what_ended_is_recorded_also_where_the_last_call_is_lost(
     with pytest.raises(ZeroDivisionError):
         worker.work(burst=True)
     assert (rig.row(a_delivery()).state, seen.values) == (DONE, ["1"])
+
+
+def test_what_the_last_call_leased_is_given_back_where_its_reply_is_lost(
+    rig: Rig, redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen()
+    worker = a_worker(an_app(seen.processor(), lease=3600.0), redis_url)
+    ask, replies = worker._leases.ask, Asked.replies
+
+    def ask_and_leave(*arguments: Any) -> NoReturn:
+        ask(*arguments)
+        monkeypatch.setattr(Asked, "replies", lost)
+        raise ZeroDivisionError  # any reason to end
+
+    def lost(asked: Asked) -> NoReturn:
+        replies(asked)
+        raise RedisConnectionError
+
+    monkeypatch.setattr(worker._leases, "ask", ask_and_leave)
+    rig.accept("1")
+    with pytest.raises(ZeroDivisionError):
+        worker.work(burst=True)
+    row = rig.row(a_delivery())
+    assert (row.state, row.fence, row.attempts, seen.values) == ("pending", 1, 0, [])
 
 
 def test_what_is_leased_by_a_call_under_way_is_not_taken_for_unheard(
