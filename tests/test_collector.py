@@ -14,7 +14,7 @@ from gateway.collector import YOUNG, spare_what_stays
 from tests.e2e.deployments import SIGNED
 from tests.e2e.rig import PATIENT, PROCESSORS, Deployment, Gateway
 
-MOST_OF_IT = 10_000  # objects; some ten times as many live in a process of ours
+MOST_OF_IT = 10_000  # objects; several times as many live in a process of ours
 TELLS_AT_ITS_END = """
 import atexit, gc, os, pathlib
 

@@ -19,7 +19,8 @@ from rq import SimpleWorker
 
 from gateway import jobs
 from gateway.adapters.ledger import calls as ledger
-from gateway.adapters.ledger.reader import EventRecord, Reader
+from gateway.adapters.ledger.event_records import EventRecord
+from gateway.adapters.ledger.reader import Reader
 from gateway.adapters.worker.runner import Runner
 from gateway.adapters.worker.strays import stray_queues
 from gateway.core.delivery import Claimed
