@@ -22,7 +22,7 @@ from gateway.cli.shared.printing import note, print_json, print_text
 from gateway.core.outcomes import DeadReason, DeliveryState
 
 if TYPE_CHECKING:
-    from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord
+    from gateway.adapters.ledger.event_records import DeliveryRecord, EventRecord
 
 F = TypeVar("F", bound=Callable[..., Any])
 

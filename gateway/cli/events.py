@@ -26,7 +26,7 @@ from gateway.cli.shared.tables import print_table
 from gateway.core.outcomes import DeliveryState
 
 if TYPE_CHECKING:
-    from gateway.adapters.ledger.reader import EventRecord
+    from gateway.adapters.ledger.event_records import EventRecord
 
 COLUMNS: Final = (
     "received",

@@ -26,8 +26,8 @@ from gateway.cli.shared.options import (
 from gateway.cli.shared.printing import note
 
 if TYPE_CHECKING:
+    from gateway.adapters.ledger.event_records import EventRecord
     from gateway.adapters.ledger.happenings import Happening
-    from gateway.adapters.ledger.reader import EventRecord
 
 LOOK_SECONDS: Final = 0.25
 NOTE_SECONDS: Final = 5.0

@@ -12,9 +12,10 @@ from redis import Redis
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger import follow
+from gateway.adapters.ledger.event_records import DeliveryRecord, EventRecord
 from gateway.adapters.ledger.follow import Follower
 from gateway.adapters.ledger.happenings import Happening, happenings
-from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Reader
+from gateway.adapters.ledger.reader import Reader
 from gateway.adapters.ledger.vigil import Vigil
 from gateway.core.delivery import Claimed
 from gateway.core.outcomes import AttemptOutcome, DeliveryState

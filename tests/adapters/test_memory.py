@@ -81,7 +81,7 @@ def test_a_worker_ends_what_it_holds_and_is_to_be_started_anew(
 
     using(monkeypatch, MIB)
     worker = a_worker(an_app(grows), redis_url)
-    worker._memory = MemoryLimit(100 * MIB)
+    worker._attempts.memory = MemoryLimit(100 * MIB)
     rig.accept("1", processors=("grows",))
     with Running(worker) as running:
         running.join()

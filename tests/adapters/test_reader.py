@@ -10,7 +10,8 @@ from redis import Redis
 
 from gateway.adapters.ledger import arrivals, reader
 from gateway.adapters.ledger import calls as ledger
-from gateway.adapters.ledger.reader import DeliveryRecord, Failure, Reader, ReplayArchive
+from gateway.adapters.ledger.event_records import DeliveryRecord, Failure
+from gateway.adapters.ledger.reader import Reader, ReplayArchive
 from gateway.core.delivery import Claimed
 from gateway.core.outcomes import AttemptOutcome, DeliveryState
 from gateway.core.retry import Wait

@@ -5,22 +5,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Any
 
-import pytest
 from redis import Redis
 
 from gateway.adapters.ledger import calls as ledger
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.adapters.ledger.scripts import run
-from gateway.adapters.worker.isolation import IsolatedEnd
 from gateway.adapters.worker.suspects import ALONE_SECONDS, TRYING, Suspects, Way, left_running
-from gateway.core.delivery import Claimed, Finish
-from gateway.core.outcomes import AttemptOutcome
-from gateway.core.retry import Done
-from gateway.process import Ready
+from gateway.core.delivery import Claimed
 from tests.adapters.ledger_rig import a_source, an_event
 from tests.adapters.worker_rig import Running, a_processor, a_worker, an_app, in_threads, until
 
@@ -78,7 +70,7 @@ def test_a_worker_says_that_it_tries_until_nobody_is_suspected(
     worker = a_worker(app, redis_url)
     with Running(worker):
         until(lambda: redis.hget(worker.key, TRYING))
-        worker._suspects.ended("deadly")
+        worker._attempts.suspects.ended("deadly")
         until(lambda: not redis.hget(worker.key, TRYING))
 
 
@@ -112,30 +104,3 @@ def test_one_that_died_alone_runs_so_for_a_while_also_if_it_ends_well_between() 
     assert suspects.way_of("deadly") is Way.ALONE
     now += 2
     assert suspects.way_of("deadly") is Way.BESIDE
-
-
-def test_the_others_go_on_once_one_has_ended_well_alone(
-    redis: "Redis", redis_url: str, in_threads: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alone: list[str] = []
-    beside: list[str] = []
-    app = an_app(a_processor(lambda event: beside.append(event.provider_id), name="read"), lease=60.0)
-    worker = a_worker(app, redis_url)
-    tried: SimpleQueue[tuple[Ready, Callable[[Any], None]]] = SimpleQueue()
-
-    def run_isolated(ready: Ready, report: Callable[[Any], None]) -> None:
-        alone.append(ready.event.provider_id)
-        tried.put((ready, report))
-
-    monkeypatch.setattr("gateway.adapters.worker.worker.run_isolated", run_isolated)
-    worker._suspects.accuse(["read"])
-    run(redis, Keys(), ledger.accept([(an_event(each), a_source(), ("read",)) for each in "123"]))
-    with Running(worker):
-        ready, report = tried.get(timeout=60)
-        until(lambda: len(worker._leases.held()) == 3)
-        assert (len(alone), beside) == (1, [])
-        claimed = ready.claimed
-        done = Finish(claimed.delivery, claimed.fence, Done(), AttemptOutcome.DONE)
-        report(IsolatedEnd(ready, done, 0.1))
-        until(lambda: len(beside) == 2)
-    assert len(alone) == 1

@@ -20,10 +20,10 @@ from rq import SimpleWorker
 
 from gateway import jobs
 from gateway.adapters.ledger import calls as ledger
-from gateway.adapters.ledger.reader import EventRecord, Reader
+from gateway.adapters.ledger.event_records import EventRecord
+from gateway.adapters.ledger.reader import Reader
+from gateway.adapters.worker.runner import Runner
 from gateway.adapters.worker.strays import stray_queues
-from gateway.adapters.worker.suspects import Way
-from gateway.adapters.worker.worker import HooklineWorker
 from gateway.core.delivery import Claimed
 from gateway.core.event import event_id
 from gateway.core.outcomes import Acceptance, DeliveryState
@@ -86,7 +86,7 @@ def seen(
     monkeypatch.setattr(jobs, "_application", lambda: app)
     jobs._client.cache_clear()
     # What was cut off runs in a process of its own else, which does not know our processors.
-    monkeypatch.setattr(HooklineWorker, "_way_of", lambda *_: Way.BESIDE)
+    monkeypatch.setattr("gateway.adapters.worker.attempts.run_isolated", Runner().start)
     rig.pass_time(LOOK)
     for _ in OPEN:
         rig.sweep()

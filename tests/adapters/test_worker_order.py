@@ -219,7 +219,7 @@ def test_a_recorded_step_of_an_async_processor_does_not_hold_the_loop_up(
 
     app = an_app(a_processor(book, name="archive"))
     rig.accept("1", "other")
-    monkeypatch.setattr("gateway.adapters.worker.worker.StepStore", Slow)
+    monkeypatch.setattr("gateway.adapters.worker.attempts.StepStore", Slow)
     drain(app, redis_url)
     assert calls == ["1"]
     assert {rig.row(a_delivery(value)).state for value in ("1", "other")} == {"done"}

@@ -15,10 +15,10 @@ from gateway.configuration import Config
 from gateway.core.delivery import Claimed
 from gateway.core.retry import RetryPolicy
 from gateway.core.source import Source
-from gateway.plugins import Processor, Registry
+from gateway.plugins import Event, Processor, Registry
 from gateway.process import Ready, prepare
 from gateway.settings import Settings
-from tests.adapters.ledger_rig import a_source
+from tests.adapters.ledger_rig import Rig, Row, a_delivery, a_source
 
 T = TypeVar("T")
 LONGEST_PAUSE: Final = 0.05  # whoever looks more often takes the core from who is waited for
@@ -82,6 +82,25 @@ def an_app(
     default = (a_source(retry=AT_ONCE),)
     config = Config(settings, tuple(sources) if sources is not None else default)
     return Application(config, {each.name: each for each in found})
+
+
+class Seen:
+    """A processor that remembers what it was called with, and may do more."""
+
+    def __init__(self, also: Callable[[Event], Any] = lambda event: None) -> None:
+        self.events: list[Event] = []
+        self._also = also
+
+    def processor(self, name: str = "archive", source: str = "github") -> Any:
+        def process(event: Event) -> None:
+            self.events.append(event)
+            self._also(event)
+
+        return a_processor(process, source, name=name)
+
+    @property
+    def values(self) -> list[str]:
+        return [event.provider_id for event in self.events]
 
 
 class Running:
@@ -149,3 +168,11 @@ def drain(app: Application, url: str, concurrency: int = 8, **options: Any) -> H
     worker = a_worker(app, url, concurrency, **options)
     worker.work(burst=True)
     return worker
+
+
+def rows(rig: Rig, *values: str, source: str = "github") -> list[Row]:
+    return [rig.row(a_delivery(value, source=source)) for value in values]
+
+
+def numbers(many: int) -> list[str]:
+    return [str(number) for number in range(many)]

@@ -20,7 +20,8 @@ from typing import Final
 
 import click
 
-from gateway.adapters.ledger.reader import EventRecord, Reader
+from gateway.adapters.ledger.event_records import EventRecord
+from gateway.adapters.ledger.reader import Reader
 from gateway.adapters.ledger.redis_keys import Keys
 from gateway.core.event import event_id
 from tests.chaos.report import Report

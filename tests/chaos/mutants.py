@@ -153,7 +153,7 @@ MUTANTS: Final = (
     Mutant(
         "a worker does not look for leases it never heard of",
         WORKER + "worker.py",
-        "                self._in_doubt = True\n",
+        "                self._turns.in_doubt = True\n",
         "",
         cases=("worker/claim#1/after/on", "worker/claim#2/after/on"),
     ),

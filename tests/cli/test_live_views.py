@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.adapters.ledger.reader import Failure
+from gateway.adapters.ledger.event_records import Failure
 from gateway.cli.shared.dev_crew import Child
 from gateway.cli.shared.dev_view import View, line_of
 from gateway.cli.shared.exits import ending

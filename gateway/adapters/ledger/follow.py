@@ -14,8 +14,9 @@ from itertools import islice
 from typing import Any, Final
 
 from gateway.adapters.ledger.arrivals import Arrivals
+from gateway.adapters.ledger.event_records import EventRecord
 from gateway.adapters.ledger.happenings import Happening, has_ended
-from gateway.adapters.ledger.reader import EventRecord, Reader
+from gateway.adapters.ledger.reader import Reader
 from gateway.adapters.ledger.vigil import Watched, by_time
 from gateway.core.event import event_of
 

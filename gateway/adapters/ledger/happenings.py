@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Failure
+from gateway.adapters.ledger.event_records import DeliveryRecord, EventRecord, Failure
 from gateway.core.outcomes import DeliveryState
 
 ENDED: Final = frozenset({DeliveryState.DONE, DeliveryState.DEAD})

@@ -4,12 +4,9 @@ Never KEYS, never a whole index: indexes are walked a page at a time, and stop b
 caller stops asking. Nothing is written. Times are Unix seconds by Redis' own clock.
 """
 
-import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from heapq import merge
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -17,80 +14,23 @@ from typing import Any, Final, TypeVar
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from gateway.adapters.ledger import terms
 from gateway.adapters.ledger.arrivals import Arrivals
+from gateway.adapters.ledger.event_records import (
+    DeliveryRecord,
+    EventRecord,
+    Failure,
+    event_record,
+    failure,
+)
 from gateway.adapters.ledger.kept import joined, unpack
 from gateway.adapters.ledger.redis_keys import Keys
-from gateway.core.event import delivery_id, event_of
+from gateway.core.event import event_of
 from gateway.core.outcomes import DeliveryState
 from gateway.replay import Candidate
 
 PAGE: Final = 100
-URGENCY: Final = ("dead", "leased", "waiting", "pending", "blocked", "done")  # what to tell first
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRecord:
-    """`time`: due since (pending), lease ends (leased), next attempt (waiting), ended (done, dead),
-    blocked since. `line`: the key of the line in which it keeps its order, "" for none.
-    """
-
-    id: str
-    processor: str
-    state: DeliveryState
-    attempts: int
-    crashes: int
-    fence: int
-    time: float
-    reason: str
-    line: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    """An event as it is remembered, also when its body is gone. `size` of the body in bytes."""
-
-    id: str
-    source: str
-    queue: str
-    type: str
-    provider_id: str
-    received: float
-    size: int
-    deliveries: tuple[DeliveryRecord, ...]
-
-    @property
-    def attempts(self) -> int:
-        return sum(each.attempts for each in self.deliveries)
-
-    @property
-    def summary(self) -> str:
-        """ "done" when all are, "1 dead, 2 done" when they differ."""
-        counts = Counter(each.state for each in self.deliveries)
-        if len(counts) == 1:
-            return next(iter(counts)).value
-        return ", ".join(
-            f"{counts[DeliveryState(word)]} {word}" for word in URGENCY if DeliveryState(word) in counts
-        )
-
-    def delivery(self, delivery: str) -> DeliveryRecord | None:
-        return next((each for each in self.deliveries if each.id == delivery), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What went wrong in one attempt, which ended `at`. `message` and `trace` may quote the sender."""
-
-    attempt: int
-    outcome: str
-    at: float
-    seconds: float
-    error: str
-    message: str
-    where: str
-    trace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +55,7 @@ class Reader:
         for each in ids:
             pipeline.hgetall(self.keys.event(each))
         rows: list[dict[bytes, bytes]] = pipeline.execute()
-        return [_event(each, row) if row else None for each, row in zip(ids, rows, strict=True)]
+        return [event_record(each, row) if row else None for each, row in zip(ids, rows, strict=True)]
 
     def event(self, event: str) -> EventRecord | None:
         return self.events([event])[0]
@@ -157,14 +97,14 @@ class Reader:
     def failures(self, delivery: str) -> list[Failure]:
         """The last twenty, the oldest first."""
         rows: Any = self.client.lrange(self.keys.attempts(delivery), 0, -1)
-        return [_failure(row) for row in rows]
+        return [failure(row) for row in rows]
 
     def last_failures(self, deliveries: Sequence[str]) -> list[Failure | None]:
         """The last one of each, in one round trip; None where an attempt left no word."""
         pipeline = self.client.pipeline(transaction=False)
         for each in deliveries:
             pipeline.lindex(self.keys.attempts(each), -1)
-        return [_failure(row) if row else None for row in pipeline.execute()]
+        return [failure(row) if row else None for row in pipeline.execute()]
 
     def behind(self, deliveries: Sequence[DeliveryRecord]) -> dict[str, str]:
         """Of the blocked ones among them: which delivery each waits for."""
@@ -264,46 +204,3 @@ def _merged(walks: Iterable[Iterator[tuple[float, bytes]]], *, newest_first: boo
 def _pages(members: Iterator[T]) -> Iterator[list[T]]:
     while page := list(islice(members, PAGE)):
         yield page
-
-
-def _event(event: str, row: dict[bytes, bytes]) -> EventRecord:
-    fields = {name.decode(): value.decode("utf-8", "replace") for name, value in row.items()}
-    source, queue = terms.names([row.get(name.encode()) for name in terms.FIELDS]) or ("", "")
-    return EventRecord(
-        event,
-        source,
-        queue,
-        fields["t"],
-        fields["p"],
-        int(fields["r"]) / 1000,
-        int(fields["z"]),
-        tuple(_delivery(event, number, fields) for number in range(1, int(fields["n"]) + 1)),
-    )
-
-
-def _delivery(event: str, number: int, fields: dict[str, str]) -> DeliveryRecord:
-    return DeliveryRecord(
-        delivery_id(event, number),
-        fields[f"{number}p"],
-        DeliveryState(fields[f"{number}s"]),
-        int(fields.get(f"{number}a", 0)),
-        int(fields.get(f"{number}c", 0)),
-        int(fields.get(f"{number}f", 0)),
-        int(fields.get(f"{number}t", fields["r"])) / 1000,
-        fields.get(f"{number}r", ""),
-        fields.get(f"{number}k", ""),
-    )
-
-
-def _failure(text: bytes) -> Failure:
-    row: dict[str, Any] = json.loads(text)
-    return Failure(
-        row["attempt"],
-        row["outcome"],
-        datetime.fromisoformat(row["at"]).timestamp(),
-        row["seconds"],
-        row["error"],
-        row["message"],
-        row["where"],
-        row["trace"],
-    )

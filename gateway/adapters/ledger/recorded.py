@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Failure, Reader
+from gateway.adapters.ledger.event_records import DeliveryRecord, EventRecord, Failure
+from gateway.adapters.ledger.reader import Reader
 from gateway.core.delivery import Claimed
 from gateway.core.event import INTERNAL, delivery_id, event_id
 from gateway.core.outcomes import AttemptOutcome, DeliveryState

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from gateway.adapters.ledger.event_records import EventRecord, Failure
 from gateway.adapters.ledger.happenings import Happening, happenings
-from gateway.adapters.ledger.reader import EventRecord, Failure, Reader
+from gateway.adapters.ledger.reader import Reader
 
 Mark = tuple[int, float]
 

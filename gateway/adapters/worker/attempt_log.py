@@ -1,10 +1,12 @@
-"""The one log line of an attempt."""
+"""The one log line of an attempt, or of a delivery that was looked at and not leased."""
 
 import json
 
+from gateway.adapters.ledger.calls import NotClaimed
 from gateway.core.delivery import Claimed, Finish
 from gateway.core.retry import Dead, Wait
 from gateway.logs import line_writer, logger
+from gateway.plugins import Processor
 
 
 def note_attempt(claimed: Claimed, finish: Finish, seconds: float, *, recorded: bool) -> None:
@@ -34,3 +36,16 @@ def note_attempt(claimed: Claimed, finish: Finish, seconds: float, *, recorded: 
         f"attempt.{finish.outcome}",
         **{name: value for name, value in facts.items() if value is not None},
     )
+
+
+def note_unclaimed(row: NotClaimed, known: Processor | None) -> None:
+    """`known`: its processor, where that is there."""
+    facts = {"delivery": row.delivery, "processor": row.processor, "source": row.source}
+    if row.word in ("poison", "abandoned", "body_missing"):
+        # What kills a process leaves no traceback: where the processor stands is all we know.
+        where = known.origin if known and row.word != "body_missing" else None
+        logger().error("delivery.dead", reason=row.word, where=where, **facts)
+    elif row.word == "overtaken":
+        logger().info("delivery.overtaken", **facts)
+    elif row.word == "foreign":
+        logger().warning("queue.foreign_job", job=row.delivery)

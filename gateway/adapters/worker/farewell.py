@@ -4,9 +4,11 @@ RQ's own handler raises StopRequested wherever the main thread happens to be, be
 record for one. Here a signal sets a flag, and loses nothing.
 """
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,3 +94,12 @@ class Farewell:
         if not self.begun:
             self.restart = True
             self.request()
+
+    def exit_at_last(self, seconds: float) -> threading.Timer:
+        """Ends the process then, whatever still runs in it, where the process itself was told to end;
+        unless it is cancelled before."""
+        at_last = threading.Timer(seconds, os._exit, [0])
+        at_last.daemon = True
+        if self.signalled:
+            at_last.start()
+        return at_last

@@ -17,7 +17,8 @@ from gateway.core.masking import is_proof, proof_places
 if TYPE_CHECKING:
     from redis import Redis
 
-    from gateway.adapters.ledger.reader import EventRecord, Reader
+    from gateway.adapters.ledger.event_records import EventRecord
+    from gateway.adapters.ledger.reader import Reader
     from gateway.application import Application
     from gateway.replay import Candidate, Result, Selection
 

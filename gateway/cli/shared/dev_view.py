@@ -20,7 +20,7 @@ from gateway.cli.shared.printing import note, printable, printable_lines
 from gateway.cli.shared.traces import shortened_trace
 
 if TYPE_CHECKING:
-    from gateway.adapters.ledger.reader import Failure
+    from gateway.adapters.ledger.event_records import Failure
 
     Failures = Callable[[str], Sequence[Failure]]
 

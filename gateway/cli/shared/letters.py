@@ -10,7 +10,8 @@ from gateway.cli.shared.tables import print_table, shortened
 from gateway.core.outcomes import DeadReason
 
 if TYPE_CHECKING:
-    from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Failure, Reader
+    from gateway.adapters.ledger.event_records import DeliveryRecord, EventRecord, Failure
+    from gateway.adapters.ledger.reader import Reader
 
 LONGEST_ERROR: Final = 80
 COLUMNS: Final = (

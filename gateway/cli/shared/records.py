@@ -18,7 +18,7 @@ from gateway.cli.shared.tables import print_table
 from gateway.core.outcomes import DeliveryState
 
 if TYPE_CHECKING:
-    from gateway.adapters.ledger.reader import DeliveryRecord, EventRecord, Failure
+    from gateway.adapters.ledger.event_records import DeliveryRecord, EventRecord, Failure
 
 COLUMNS: Final = ("delivery", "processor", "state", "attempts", "when", "reason")
 STEPS: Final = (("attempts", 0), ("processor", 10), ("reason", 0), ("when", 0))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import click
 
-from gateway.adapters.ledger.reader import EventRecord
+from gateway.adapters.ledger.event_records import EventRecord
 from gateway.adapters.ledger.recorded import Recorded
 from gateway.cli.shared.exits import BAD_CONFIG, FAILED, INTERRUPTED, NOT_FOUND, fail
 from gateway.cli.shared.listing import MOST_LOOKED_AT
