@@ -3,6 +3,7 @@
 import json
 import re
 import string
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
@@ -337,7 +338,8 @@ def test_a_body_that_cannot_be_read_is_refused_with_a_mend(body: bytes) -> None:
 
 
 def test_json_nested_too_deeply_is_refused_with_a_mend() -> None:
-    body = b'{"a":' * 900 + b"1" + b"}" * 900
+    deep = 900 if sys.version_info < (3, 12) else 2000  # where C's calls count, and where they do not
+    body = b'{"a":' * deep + b"1" + b"}" * deep
     with pytest.raises(RedactionError, match="without --redact"):
         redact(captured_of(body), SHOP, redactor_for(SHOP, "seed", (), ()))
 

@@ -36,7 +36,7 @@ from gateway.core.outcomes import AttemptOutcome, DeadReason
 from gateway.core.retry import Dead, Done, Wait
 from gateway.plugins import Event
 from gateway.process import Ready
-from tests.adapters.ledger_rig import LEASE, Rig
+from tests.adapters.ledger_rig import LEASE, Rig, an_event
 from tests.adapters.worker_rig import a_claim, a_ready, until
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -271,6 +271,7 @@ def test_a_claim_survives_the_pipe(body: bytes, headers: dict[str, str], name: s
 
 @pytest.mark.parametrize("decision", [Done(), Wait(1.5), Dead(DeadReason.DISCARDED), None])
 def test_a_finish_survives_the_pipe(decision: Any) -> None:
-    finish = Finish("dlv_a-1", 3, decision, AttemptOutcome.FAILED, '{"message": "é\\n"}')
+    emitted = (an_event("1", body=b"\xff\n", content="signed"), an_event("2"))
+    finish = Finish("dlv_a-1", 3, decision, AttemptOutcome.FAILED, '{"message": "é\\n"}', emitted)
     assert load_finish(dump_finish(finish)) == finish
     assert b"\n" not in dump_finish(finish)

@@ -154,12 +154,14 @@ def load_finish(text: bytes) -> Finish:
 
 def _event_texts(event: Event) -> dict[str, Any]:
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
-    return asdict(event) | {"headers": pairs, "body": base64.b64encode(event.body).decode()}
+    body = base64.b64encode(event.body).decode()
+    return asdict(event) | {"headers": pairs, "body": body, "proof": event.proof.hex()}
 
 
 def _event(data: dict[str, Any]) -> Event:
     pairs = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in data["headers"])
-    return Event(**data | {"headers": pairs, "body": base64.b64decode(data["body"])})
+    body, proof = base64.b64decode(data["body"]), bytes.fromhex(data["proof"])
+    return Event(**data | {"headers": pairs, "body": body, "proof": proof})
 
 
 def _decision(value: dict[str, Any]) -> Decision | None:
