@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import drain, flat, ingest, latency, memory, reject, report, scale, server, start
 from benchmarks.harness import Bench, Options, say
+from benchmarks.peers.installed import compiled_missing
 from benchmarks.plot import picture
 from benchmarks.report import Table
 
@@ -40,6 +41,9 @@ def parse(arguments: list[str]) -> tuple[list[str], Options, Path | None, Path |
     parser.add_argument("--jobs", type=int, help="backlog of the drain")
     parser.add_argument("--pending", type=int, help="the large backlog of `flat`")
     parser.add_argument("--webhooks", type=int, help="sent by `latency`")
+    parser.add_argument(
+        "--compiled", action="store_true", help="Hookline's hot parts, also where it has no peers"
+    )
     parser.add_argument("--only", action="append", metavar="NAME", help="peers whose name holds this")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every table and round there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the rates there, as SVG")
@@ -71,6 +75,9 @@ def run(parts: list[str], options: Options) -> tuple[dict[str, str], list[Table]
 def main() -> int:
     """0 when every figure can be believed, else 1."""
     parts, options, file, drawing = parse(sys.argv[1:])
+    if options.compiled and (reason := compiled_missing()):
+        say(f"Nothing was measured: {reason}")
+        return 1
     facts, tables = run(parts, options)
     print(*(f"{name}: {fact}" for name, fact in facts.items()), sep="\n", end="\n\n")
     print("\n\n".join(report.render(table) for table in tables))

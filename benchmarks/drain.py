@@ -105,7 +105,7 @@ def _beside_ingest(bench: Bench) -> Callable[[str], Row]:
 
     def measured(name: str) -> Row:
         bench.store.clear()
-        deployment = Hookline(bench.place("beside"), bench.store.url).write()
+        deployment = bench.deployment("beside")
         backlog.fill(bench.store, deployment, bench.options.jobs)
         plan = Plan(deployment.port, PATH, bench.options.connections, bench.options.seconds)
         with ExitStack() as stack:

@@ -54,12 +54,11 @@ class Backlog:
 def run(bench: Bench) -> list[Table]:
     """The same measures at 1,000 pending events and at as many as the options say."""
     bench.store.clear()
-    place = bench.place("flat large")
     with ExitStack() as stack:
-        large = stack.enter_context(running(place))
+        large = stack.enter_context(running(bench.place("flat large")))
         both = [
-            Backlog(SMALL, bench.store, Hookline(bench.place("flat"), bench.store.url).write()),
-            Backlog(bench.options.pending, large, Hookline(place, large.url).write()),
+            Backlog(SMALL, bench.store, bench.deployment("flat small")),
+            Backlog(bench.options.pending, large, replace(bench, store=large).deployment("flat large")),
         ]
         _fill(both[1])
         by_name = {each.name: each for each in both}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.peers.hookline import Hookline
 from benchmarks.processes import cpu_seconds
 from benchmarks.report import Row, Table, medians
 from benchmarks.server import Server
@@ -24,6 +25,8 @@ class Options:
     pending: int = 200_000
     webhooks: int = 300
     only: tuple[str, ...] = ()
+    compiled: bool = False
+    """Where no peer says whether Hookline is compiled (`ingest` and `drain` have it both ways)."""
 
     @classmethod
     def quick(cls) -> "Options":
@@ -43,6 +46,10 @@ class Bench:
         place = self.directory / name.replace(" ", "-").replace("/", "-")
         place.mkdir(exist_ok=True)
         return place
+
+    def deployment(self, name: str, function: str = "nothing") -> Hookline:
+        """Hookline on this run's server, its files made; `function` is what its processor does."""
+        return Hookline(self.place(name), self.store.url, function, self.options.compiled).write()
 
     def wanted(self, names: Sequence[str]) -> list[str]:
         """Those that the command line asked for: all, or any that it names by a part."""

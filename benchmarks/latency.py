@@ -26,7 +26,7 @@ def run(bench: Bench) -> list[Table]:
 def measure(bench: Bench, name: str) -> Row:
     """Both clocks are this machine's: the sender's here, and the processor's."""
     bench.store.clear()
-    deployment = Hookline(bench.place("latency"), bench.store.url, "stamp").write()
+    deployment = bench.deployment("latency", "stamp")
     deployment.stamps.write_text("")
     many = bench.options.webhooks + WARMUP
     with ExitStack() as stack:

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from benchmarks import backlog
 from benchmarks.harness import Bench
-from benchmarks.peers.hookline import Hookline
 from benchmarks.report import Row, Table
 from benchmarks.server import Server
 from gateway.adapters.ledger import calls
@@ -40,7 +39,7 @@ def measure(bench: Bench, size: int) -> Iterator[Row]:
     store = bench.store
     store.clear()
     empty = store.used_memory()
-    deployment = Hookline(bench.place("memory"), store.url).write()
+    deployment = bench.deployment("memory")
     body, events = size * 1024, EVENTS[size]
     ids = backlog.fill(store, deployment, events, b"x" * body)
     yield _row(store, f"{size} KB pending", empty, body, events)

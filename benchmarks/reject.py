@@ -6,7 +6,7 @@ from dataclasses import replace
 from benchmarks import push
 from benchmarks.harness import Bench, metered, say
 from benchmarks.load import Load, Plan, counted
-from benchmarks.peers.hookline import PATH, Hookline
+from benchmarks.peers.hookline import PATH
 from benchmarks.processes import listening
 from benchmarks.report import Row, Table
 
@@ -37,7 +37,7 @@ def run(bench: Bench) -> list[Table]:
 def _cost(bench: Bench, name: str) -> Row:
     """CPU of the gateway and commands of Redis for one request of this kind, in a closed loop."""
     bench.store.clear()
-    deployment = Hookline(bench.place("reject"), bench.store.url).write()
+    deployment = bench.deployment("reject")
     secret, fresh = COSTS[name]
     # From many addresses: one alone runs out of ports where each request has a connection.
     plan = Plan(
@@ -69,7 +69,7 @@ def _flooded(bench: Bench, name: str, rate: float) -> Row:
     """Latency of the genuine, from the times they were due."""
     options = bench.options
     bench.store.clear()
-    deployment = Hookline(bench.place("reject"), bench.store.url).write()
+    deployment = bench.deployment("reject")
     genuine = Plan(deployment.port, PATH, 8, options.seconds, rate=GENUINE_RATE)
     flood = Plan(
         deployment.port,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from benchmarks import share
 from benchmarks.harness import Bench, metered, say
 from benchmarks.load import Plan, judge
-from benchmarks.peers.hookline import PATH, SOURCE, Hookline
+from benchmarks.peers.hookline import PATH, SOURCE
 from benchmarks.processes import children, listening, until
 from benchmarks.report import Row, Table
 
@@ -37,7 +37,7 @@ def _name(many: int) -> str:
 def measure(bench: Bench, name: str, many: int) -> Row:
     """So many processes on one port, and as many times the connections."""
     bench.store.clear()
-    deployment = Hookline(bench.place(name), bench.store.url).write()
+    deployment = bench.deployment(name)
     plan = Plan(deployment.port, PATH, bench.options.connections * many, bench.options.seconds)
     with ExitStack() as stack:
         groups = stack.enter_context(ExitStack())  # removed once what is in them has ended

@@ -1,7 +1,6 @@
 """Start: from a command to readiness, `--help`, and what idle processes take."""
 
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -29,7 +28,7 @@ def _registered(bench: Bench) -> bool:
 
 
 def measure(bench: Bench, name: str) -> Row:
-    deployment = Hookline(bench.place("start"), bench.store.url).write()
+    deployment = bench.deployment("start")
     if name == "serve":
         return _kept(deployment, name, deployment.serve(), lambda: _ready(deployment))
     if name == "worker":
@@ -37,7 +36,7 @@ def measure(bench: Bench, name: str) -> Row:
         return _kept(deployment, name, deployment.worker(32), lambda: _registered(bench))
     arguments = ["-m", "gateway", "--help"] if name == "--help" else ["-c", "pass"]
     began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([deployment.python, *arguments], check=True, stdout=subprocess.DEVNULL)
     took = (time.perf_counter() - began) * 1000
     return Row(name, {"ready ms": took, "RSS MB": float("nan"), "PSS MB": float("nan")})
 

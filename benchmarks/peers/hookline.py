@@ -110,11 +110,11 @@ class Hookline:
 
     def serve(self, workers: int = 1) -> list[str]:
         options = [f"--port={self.port}", f"--workers={workers}", "--host=127.0.0.1"]
-        return [self._python, "-m", "gateway", "serve", *options]
+        return [self.python, "-m", "gateway", "serve", *options]
 
     def worker(self, concurrency: int) -> list[str]:
-        return [self._python, "-m", "gateway", "worker", f"--concurrency={concurrency}"]
+        return [self.python, "-m", "gateway", "worker", f"--concurrency={concurrency}"]
 
     @property
-    def _python(self) -> str:
+    def python(self) -> str:
         return str(COMPILED) if self.compiled else sys.executable
