@@ -204,6 +204,13 @@ def test_the_same_signed_bytes_with_another_unsigned_id_have_one_proof() -> None
     assert first != proof_of(UNSIGNED, *github(b"1"), signed=(b"signed-2",))
 
 
+def test_a_proof_has_128_bits_so_that_no_two_events_share_one_by_accident() -> None:
+    """What has a proof that is known already is taken for a repeat, and not stored."""
+    found = {proof_of(UNSIGNED, *github(b"1"), signed=(b"%d" % number,)) for number in range(5000)}
+    assert len(found) == 5000
+    assert {len(each) for each in found} == {16}
+
+
 def test_one_body_for_two_types_is_two_proofs() -> None:
     """Shopify sends one body as orders/create and as orders/paid: neither may be lost."""
     paid = proof_of(UNSIGNED, *github(b"2", b"orders/paid"), signed=PROVEN)
