@@ -44,11 +44,13 @@ class Backlog:
     def name(self) -> str:
         return f"{self.size:,} pending"
 
-    def renew(self) -> None:
-        """What a measure has added to a small one is much of it."""
+    def renew(self) -> tuple[str, ...]:
+        """What a measure has added to a small one is much of it. Says what is wrong with it then."""
         if self.size <= SMALL:
             self.store.clear()
             backlog.fill(self.store, self.deployment, self.size, BODY)
+        held = int(self.store.client.zcard(f"hookline:pending:{SOURCE}"))
+        return (f"only {held:,} are pending",) if held < self.size else ()
 
 
 def run(bench: Bench) -> list[Table]:
@@ -86,7 +88,7 @@ def _fill(large: Backlog) -> None:
 
 def scripts(of: Backlog) -> Row:
     """Microseconds by the server's own clock, for one event. What is added here is claimed."""
-    of.renew()
+    faults = of.renew()
     source = backlog.source_of(of.deployment)
     arriving = backlog.events(BODY)
 
@@ -108,7 +110,7 @@ def scripts(of: Backlog) -> Row:
         "sweep µs": _script(of.store, sweep),
         "MB": of.store.used_memory() / 2**20,
     }
-    return Row(of.name, figures)
+    return Row(of.name, figures, faults)
 
 
 def _script(store: Server, call: Callable[[], None]) -> float:
@@ -122,7 +124,7 @@ def _script(store: Server, call: Callable[[], None]) -> float:
 
 def ingest(bench: Bench, of: Backlog) -> Row:
     """A gateway under the closed loop, and what a listing and a scrape take before."""
-    of.renew()
+    faults = of.renew()
     options, deployment = bench.options, of.deployment
     plan = Plan(deployment.port, PATH, options.connections, options.seconds)
     with listening(
@@ -137,7 +139,7 @@ def ingest(bench: Bench, of: Backlog) -> Row:
             load = plan.run()
     figures = {"req/s": load.accepted / load.seconds}
     figures |= dict(zip(("CPU µs", "redis µs"), used.microseconds(load.accepted), strict=True))
-    return Row(of.name, figures | reads)
+    return Row(of.name, figures | reads, faults)
 
 
 def _list(store: Server) -> None:

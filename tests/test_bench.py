@@ -183,7 +183,7 @@ SLICE = Options(
     warmup=0.1,
     connections=4,
     jobs=200,
-    pending=1200,
+    pending=5000,
     webhooks=4,
     only=("hookline",),
 )
@@ -255,6 +255,14 @@ def test_a_process_is_held_to_its_share_in_either_kind_of_control_group(
 
     assert found == {**said, "cgroup.procs": "4711"}
     assert not place.exists()
+
+
+@pytest.mark.skipif(bool(share.missing()), reason=share.missing() or "-")
+def test_each_of_several_gateway_processes_is_held_to_its_share(bench: Bench) -> None:
+    (figures,) = _sound([Table("scale", [scale.measure(bench, "2 processes", 2)])])
+
+    assert figures["req/s"] > 0
+    assert 0 < figures["cores"] < 2 * scale.SHARE * 1.5
 
 
 def test_without_control_groups_the_sum_of_processes_is_left_out_with_a_word(
