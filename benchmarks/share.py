@@ -13,10 +13,14 @@ LEAVE_SECONDS = 2.0  # a process that has ended leaves its group a moment later
 
 def missing() -> str:
     """Why nothing can be held here; empty when it can."""
-    home, _ = _home(ROOT)
+    home, unified = _home(ROOT)
     if not os.access(home, os.W_OK):
         return f"only root may make control groups in {home}"
-    return "" if (home / "cgroup.procs").exists() else f"there are no control groups for CPU in {home}"
+    # Of version 2 a group has the files of what the one above hands down, of version 1 all of its own.
+    needed = home / ("cgroup.subtree_control" if unified else "cpu.cfs_quota_us")
+    if not needed.exists() or unified and "cpu" not in needed.read_text().split():
+        return f"there are no control groups for CPU in {home}"
+    return ""
 
 
 @contextmanager

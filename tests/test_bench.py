@@ -265,6 +265,20 @@ def test_each_of_several_gateway_processes_is_held_to_its_share(bench: Bench) ->
     assert 0 < figures["cores"] < 2 * scale.SHARE * 1.5
 
 
+@pytest.mark.parametrize(
+    ("handed_down", "reason"), [("cpu memory", ""), ("memory", "no control groups")]
+)
+def test_a_group_is_of_use_only_where_the_one_above_hands_down_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed_down: str, reason: str
+) -> None:
+    monkeypatch.setattr(share, "ROOT", tmp_path)
+    (tmp_path / "cgroup.controllers").write_text("cpu memory")
+    (tmp_path / "cgroup.subtree_control").write_text(handed_down)
+
+    assert reason in share.missing()
+    assert bool(reason) == bool(share.missing())
+
+
 def test_without_control_groups_the_sum_of_processes_is_left_out_with_a_word(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
