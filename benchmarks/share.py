@@ -18,7 +18,7 @@ def missing() -> str:
         return f"only root may make control groups in {home}"
     # Of version 2 a group has the files of what the one above hands down, of version 1 all of its own.
     needed = home / ("cgroup.subtree_control" if unified else "cpu.cfs_quota_us")
-    if not needed.exists() or unified and "cpu" not in needed.read_text().split():
+    if not needed.exists() or (unified and "cpu" not in needed.read_text().split()):
         return f"there are no control groups for CPU in {home}"
     return ""
 
